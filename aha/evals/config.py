@@ -1,0 +1,54 @@
+"""What can be set about the final evaluation of a recipe."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from aha.config import Config
+from aha.errors import UserError
+from aha.trainers.config import Dtype, Names
+
+
+class EvaluateConfig(Config):
+    """Held-out accuracy before and after: pass@1 over problems x samples, cons@k by majority."""
+
+    task: Names | None = Field(None, description="names of tasks or files; none: as in training")
+    template: str | None = Field(
+        None, min_length=1, description="prompt template; none: as in training"
+    )
+    max_new_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=1_048_576,
+        description="tokens of a response before it is cut off; none: as in training",
+    )
+    problems: int = Field(
+        512, ge=1, le=1_000_000, description="held-out problems of each task, for pass@1"
+    )
+    samples: int = Field(4, ge=1, le=4_096, description="responses to each problem, for pass@1")
+    cons_samples: int = Field(
+        16, ge=1, le=4_096, description="responses among which the majority votes"
+    )
+    cons_problems: int = Field(
+        128, ge=1, le=1_000_000, description="held-out problems for the majority vote"
+    )
+    temperature: float = Field(1.0, ge=0, le=10, description="of sampling; 0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="probability mass that is sampled from")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="of the responses; the same for every training seed"
+    )
+    dtype: Dtype | None = Field(
+        None, description="of weights and activations; none: as in training"
+    )
+    max_batch_rows: int = Field(
+        256, ge=1, le=65_536, description="responses decoded at once by a rank"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.temperature == 0 and (self.samples > 1 or self.cons_samples > 1):
+            raise UserError(
+                "temperature = 0 gives the same response every time",
+                hint="set samples=1 and cons_samples=1, or a temperature above 0",
+            )
+        return self

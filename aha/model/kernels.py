@@ -1,0 +1,92 @@
+"""Dense layers through oneDNN where torch has it, with a plain form that gives the same numbers.
+
+On an AMD EPYC core torch sends float32 products to MKL at 100 GFLOP/s; oneDNN reaches 160 to 240
+(256 x 128 x 768: 478 us against 215 us), needs no packed copy of the weights, and adds an
+activation, a product or a sum without another pass over memory. The operator is private to torch,
+so it is tried once on a small example and dropped if it is missing or disagrees.
+"""
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MIN_ROWS = 8
+"""Below this many rows MKL's matrix-vector path is as fast."""
+
+
+@functools.cache
+def onednn() -> Any:
+    """torch's private `_linear_pointwise`, or None where it is missing or wrong."""
+    try:
+        operator = torch.ops.mkldnn._linear_pointwise
+        with torch.no_grad():
+            x, weight = torch.arange(24.0).view(3, 8), torch.arange(40.0).view(5, 8) / 40
+            other = torch.ones(3, 5)
+            plain = F.linear(x, weight)
+            right = (
+                torch.allclose(operator(x, weight, None, "none", [], ""), plain)
+                and torch.allclose(operator(x, weight, None, "swish", [], ""), F.silu(plain))
+                and torch.allclose(operator.binary(x, other, weight, None, "add"), plain + 1)
+            )
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return None
+    return operator if right else None
+
+
+def uses_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether this product goes through oneDNN: CPU, float32 and more than a few rows."""
+    return (
+        x.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and x.numel() >= MIN_ROWS * x.shape[-1]
+        and onednn() is not None
+    )
+
+
+def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ weight.T + bias with gradients; x [..., inputs] and weight [outputs, inputs] alike typed."""
+    if uses_onednn(x, weight):
+        return _Dense.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+def dense_silu_mul(x: Tensor, gate: Tensor, up: Tensor, biases: tuple[Any, Any]) -> Tensor:
+    """silu(x @ gate.T) * (x @ up.T), without gradients."""
+    if uses_onednn(x, gate):
+        gated = onednn()(x, gate, biases[0], "swish", [], "")
+        return onednn().binary(x, gated, up, biases[1], "mul")
+    return F.silu(F.linear(x, gate, biases[0])).mul_(F.linear(x, up, biases[1]))
+
+
+def dense_add(x: Tensor, weight: Tensor, bias: Tensor | None, other: Tensor) -> Tensor:
+    """x @ weight.T + bias + other, without gradients; other may have a wider dtype."""
+    if uses_onednn(x, weight) and other.dtype == weight.dtype:
+        return onednn().binary(x, other, weight, bias, "add")
+    return other + F.linear(x, weight, bias)
+
+
+class _Dense(torch.autograd.Function):
+    """The three products of a dense layer through oneDNN."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return onednn()(x, weight, bias, "none", [], "")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad = grads[0]
+        grad_x = grad_weight = grad_bias = None
+        if ctx.needs_input_grad[0]:
+            grad_x = onednn()(grad, weight.t(), None, "none", [], "")
+        flat = grad.reshape(-1, grad.shape[-1])
+        if ctx.needs_input_grad[1]:
+            columns = x.reshape(-1, x.shape[-1]).t()
+            grad_weight = onednn()(flat.t(), columns, None, "none", [], "")
+        if ctx.needs_input_grad[2]:
+            grad_bias = flat.sum(0)
+        return grad_x, grad_weight, grad_bias

@@ -1,0 +1,62 @@
+"""Pre-training of the small base model that the other recipes start from."""
+
+from typing import Any
+
+from pydantic import Field
+
+from aha.config import Config
+from aha.pipeline.machine import default_ranks
+from aha.pipeline.stage import Stage, StageContext, StageResult
+from aha.recipes.recipe import Recipe
+from aha.trainers.config import PretrainConfig
+
+
+class BaseConfig(Config):
+    """The whole recipe: one stage."""
+
+    base: PretrainConfig = Field(PretrainConfig(), description="the pre-training stage")
+
+
+def stages(config: BaseConfig) -> list[Stage[Any]]:
+    """Pre-train from random weights."""
+    return [Stage("base", config.base, _train)]
+
+
+def resolve(config: BaseConfig, ranks: int | None) -> BaseConfig:
+    """Fill in what is derived: the ranks from the machine, sizes of the model from its width."""
+    base = config.base
+    derived = base.replace(
+        ranks=base.ranks or ranks or default_ranks(base.batch_rows),
+        kv_heads=base.kv_heads or base.heads,
+        mlp_width=base.mlp_width or 3 * base.width,
+    )
+    return BaseConfig(base=derived)
+
+
+def sentence(config: BaseConfig) -> str:
+    """The size of a run in one sentence."""
+    base = config.base
+    ranks = base.ranks or 1
+    share = "1 rank" if ranks == 1 else f"{ranks} ranks"
+    return (
+        f"{base.batch_rows} rows x {base.row_tokens} tokens = "
+        f"{base.batch_rows * base.row_tokens:,} tokens an update on {share}; "
+        f"{base.num_steps:,} updates, {base.num_tokens:,} tokens."
+    )
+
+
+def _train(ctx: StageContext[PretrainConfig]) -> StageResult:
+    from aha.trainers.pretrain import train
+
+    return train(ctx)
+
+
+RECIPE = Recipe(
+    name="base",
+    config=BaseConfig,
+    main_stage="base",
+    default_preset="tiny",
+    stages=stages,
+    resolve=resolve,
+    sentence=sentence,
+)

@@ -1,0 +1,113 @@
+"""From a preset, an algorithm and what the user set to one checked config.
+
+Layers, later ones win: the preset, then --model, --task and --set. An `algorithm` is expanded in
+the layer that names it, so a key set beside it or in a later layer wins over it, and a preset's
+own value yields to an algorithm that the user chose.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aha.config import Config, Table, build, load_toml, merge, parse_overrides, stage_configs
+from aha.errors import UserError, nearest
+from aha.recipes.recipe import Recipe
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+PRESETS = Path(__file__).parent / "presets"
+
+
+def load_config(
+    recipe: Recipe[ConfigT],
+    *,
+    preset: str | None = None,
+    model: str | None = None,
+    task: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    base: Table | None = None,
+) -> ConfigT:
+    """The config of a run, checked but with its derived values still `None`.
+
+    `base` stands in for the preset (the saved config of a run that is resumed).
+    """
+    kind, main = recipe.config, recipe.main_stage
+    start = base if base is not None else read_preset(recipe, preset or recipe.default_preset)
+    given: dict[str, Any] = {}
+    if model is not None:
+        given["model"] = _known(kind, "model", "--model", model)
+    if task:
+        given[main] = {"task": _known(stage_configs(kind)[main], "task", "--task", list(task))}
+    override = parse_overrides(kind, overrides, default_stage=main)
+    user = with_algorithm(kind, merge(given, override))
+    return build(kind, merge(start, user))
+
+
+def read_preset(recipe: Recipe[Any], name: str) -> dict[str, Any]:
+    """The table of a preset that ships with the package, or of a TOML file, algorithms expanded."""
+    if name.endswith(".toml"):
+        path = Path(name)
+    else:
+        path = PRESETS / recipe.name / f"{name}.toml"
+        if name not in preset_names(recipe.name):
+            near = nearest(name, preset_names(recipe.name))
+            known = f"presets: {', '.join(preset_names(recipe.name))}, or a TOML file"
+            hint = f"did you mean {near}? {known}" if near else known
+            raise UserError(f"the recipe {recipe.name} has no preset {name!r}", hint=hint)
+    table = load_toml(path)
+    return with_algorithm(recipe.config, table)
+
+
+def preset_names(recipe: str) -> list[str]:
+    """Presets that ship with the package, by name."""
+    return sorted(path.stem for path in (PRESETS / recipe).glob("*.toml"))
+
+
+@functools.cache
+def algorithms() -> dict[str, dict[str, Any]]:
+    """The values of every named algorithm."""
+    return load_toml(PRESETS / "algorithms.toml")
+
+
+def with_algorithm(kind: type[Config], table: Table) -> dict[str, Any]:
+    """`table` with the values of each stage's algorithm beneath what the stage sets itself."""
+    expanded = dict(table)
+    for stage, config in stage_configs(kind).items():
+        given = table.get(stage)
+        if not isinstance(given, dict) or "algorithm" not in config.model_fields:
+            continue
+        name = given.get("algorithm")
+        if isinstance(name, str):
+            expanded[stage] = {**algorithms().get(name, {}), **given}
+    return expanded
+
+
+def _known(kind: type[Config], key: str, option: str, value: Any) -> Any:
+    if key not in kind.model_fields:
+        raise UserError(f"this recipe has no {option}", hint="leave it out")
+    return value
+
+
+def as_toml(config: Config) -> str:
+    """A config as TOML that `read_preset` takes back, every key with its description."""
+    stages = stage_configs(type(config))
+    own = {key: value for key, value in config.table().items() if key not in stages}
+    blocks = [_toml_lines(type(config), own)]
+    for name, kind in stages.items():
+        blocks.append(f"\n[{name}]")
+        blocks.append(_toml_lines(kind, getattr(config, name).table()))
+    return "\n".join(block for block in blocks if block).strip()
+
+
+def _toml_lines(kind: type[Config], table: Table) -> str:
+    assigned = {key: f"{key} = {_toml_value(value)}" for key, value in table.items()}
+    width = max((len(line) for line in assigned.values()), default=0)
+    fields = kind.model_fields
+    return "\n".join(f"{a:<{width}}  # {fields[key].description}" for key, a in assigned.items())
+
+
+def _toml_value(value: Any) -> str:
+    """JSON writes texts, lists, numbers and booleans as TOML does; only `None` needs a word."""
+    text = json.dumps("none" if value is None else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")

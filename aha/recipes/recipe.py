@@ -1,0 +1,46 @@
+"""What a recipe is, and the list of those that exist."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from aha.config import Config
+from aha.errors import UserError, nearest
+from aha.pipeline.stage import Stage
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Generic[ConfigT]):
+    """A named list of stages and what can be set about it."""
+
+    name: str
+    config: type[ConfigT]
+    """One field a stage, named like it, and the fields of the whole recipe (`model`)."""
+    main_stage: str
+    """Where a bare `--set key=value` goes."""
+    default_preset: str
+    stages: Callable[[ConfigT], list[Stage[Any]]]
+    resolve: Callable[[ConfigT, int | None], ConfigT]
+    """Derive every `None` that means "derive"; the number is the ranks of an earlier session."""
+    sentence: Callable[[ConfigT], str]
+    """The size of a resolved config in one sentence."""
+
+
+RECIPES: Mapping[str, str] = {
+    "zero": "R1-Zero: reinforcement learning on a base model, then evaluation",
+    "base": "pre-train the small embedded base model from nothing",
+}
+
+
+def load_recipe(name: str) -> Recipe[Any]:
+    """The recipe called `name`. UserError with the nearest name when there is none."""
+    if name not in RECIPES:
+        near = nearest(name, RECIPES)
+        known = ", ".join(RECIPES)
+        hint = f"did you mean {near}? recipes: {known}" if near else f"recipes: {known}"
+        raise UserError(f"unknown recipe {name!r}", hint=hint)
+    recipe: Recipe[Any] = importlib.import_module(f"aha.recipes.{name}").RECIPE
+    return recipe

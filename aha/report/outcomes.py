@@ -1,0 +1,175 @@
+"""The numbers a run is judged by, before and after, with their standard errors."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aha.report.reader import RunData, StageData
+
+Unit = Literal["fraction", "tokens", "words"]
+
+EVAL_KEY = re.compile(r"eval/(?P<task>.+)/(?P<measure>[^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A value and its standard error, where one is known."""
+
+    value: float
+    stderr: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeSpec:
+    """Where an outcome is found: in the headline under two names, in metrics.jsonl under one."""
+
+    label: str
+    unit: Unit
+    measure: str
+    """Last part of `eval/TASK/MEASURE`."""
+    before_key: str
+    after_key: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One line of the headline."""
+
+    spec: OutcomeSpec
+    before: Measured | None
+    after: Measured | None
+
+    @property
+    def factor(self) -> float | None:
+        """after / before, where both are known and it means something."""
+        if self.before is None or self.after is None or self.before.value <= 0:
+            return None
+        return self.after.value / self.before.value
+
+
+def _spec(measure: str, label: str, unit: Unit, explanation: str) -> OutcomeSpec:
+    name = measure.removesuffix("_tokens")
+    suffix = "_tokens" if measure.endswith("_tokens") else ""
+    return OutcomeSpec(
+        label=label,
+        unit=unit,
+        measure=measure,
+        before_key=f"{name}_before{suffix}",
+        after_key=f"{name}_after{suffix}",
+        explanation=explanation,
+    )
+
+
+PASS_AT_1 = _spec("pass@1", "pass@1", "fraction", "held-out problems solved by one sample")
+CONS_AT_16 = _spec("cons@16", "cons@16", "fraction", "solved by the majority of 16 samples")
+SPECS = (
+    PASS_AT_1,
+    CONS_AT_16,
+    _spec("format", "format", "fraction", "responses with one thought and one answer"),
+    _spec("length_tokens", "length", "tokens", "mean tokens a response"),
+    _spec("reflection", "reflection", "words", "reflection words a response (wait, check, but, ...)"),
+    _spec("language_consistency", "one language", "fraction",
+          "share of the thought in the question's language"),
+)  # fmt: skip
+
+
+def outcomes(run: RunData) -> list[Outcome]:
+    """Every outcome that is known at one end at least: the headline's numbers, else the curve's."""
+    headline = headline_of(run)
+    first, last = evaluated_ends(run)
+    found = []
+    for spec in SPECS:
+        before = _from_headline(headline, spec.before_key) or _mean(first, spec.measure)
+        after = _from_headline(headline, spec.after_key) or _mean(last, spec.measure)
+        if before or after:
+            found.append(Outcome(spec=spec, before=before, after=after))
+    return found
+
+
+def headline_of(run: RunData) -> dict[str, Any]:
+    """The recorded headline: run.json's, else the summary of the last evaluate stage."""
+    if isinstance(said := run.info.get("headline"), dict) and said:
+        return said
+    summaries = [stage.summary for stage in run.stages if stage.name.endswith("evaluate")]
+    return next((summary for summary in reversed(summaries) if summary), {})
+
+
+def full_headline(run: RunData) -> dict[str, Any]:
+    """The headline with all of its names; what is not known yet comes from the curve or is None."""
+    recorded = headline_of(run)
+    if run.recipe != "zero":
+        return recorded
+    derived: dict[str, Any] = {}
+    for name in HEADLINE_NAMES:
+        derived[name] = None
+    for outcome in outcomes(run):
+        ends = (outcome.spec.before_key, outcome.before), (outcome.spec.after_key, outcome.after)
+        for key, measured in ends:
+            if key in derived and measured is not None:
+                derived[key] = measured.value
+                if f"{key}_stderr" in derived:
+                    derived[f"{key}_stderr"] = measured.stderr
+    return derived | recorded
+
+
+HEADLINE_NAMES = (
+    *(f"{name}{suffix}" for name in ("pass@1_before", "pass@1_after", "cons@16_after")
+      for suffix in ("", "_stderr")),
+    "length_before_tokens", "length_after_tokens", "reflection_before", "reflection_after",
+    "format_after", "language_consistency_after",
+)  # fmt: skip
+
+
+def evaluated_ends(run: RunData) -> tuple[dict[str, float], dict[str, float]]:
+    """The first and the last row of metrics that holds an evaluation (empty where there is none).
+
+    The first counts as "before" only if it is step 0; a single one is never both.
+    """
+    for stage in run.with_metrics():
+        rows = [row for row in stage.metrics if any(key.startswith("eval/") for key in row)]
+        if rows:
+            first = rows[0] if rows[0]["step"] == 0 else {}
+            last = rows[-1] if rows[-1] is not first else {}
+            return first, last
+    return {}, {}
+
+
+def tasks_of(stage: StageData) -> list[str]:
+    """The tasks that metrics.jsonl evaluates, in order of appearance."""
+    keys = (key for row in stage.metrics for key in row)
+    matches = (EVAL_KEY.fullmatch(key) for key in keys)
+    return list(dict.fromkeys(match["task"] for match in matches if match))
+
+
+def _from_headline(headline: dict[str, Any], key: str) -> Measured | None:
+    value, stderr = headline.get(key), headline.get(f"{key}_stderr")
+    if not _is_number(value):
+        return None
+    return Measured(float(value), float(stderr) if _is_number(stderr) else None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _mean(row: dict[str, float], measure: str) -> Measured | None:
+    """The measure's mean over the tasks of one row; standard errors combine as independent."""
+    tasks = [
+        match["task"]
+        for key in row
+        if (match := EVAL_KEY.fullmatch(key)) and match["measure"] == measure
+    ]
+    if not tasks:
+        return None
+    values = [row[f"eval/{task}/{measure}"] for task in tasks]
+    stderrs = [row.get(f"eval/{task}/{measure}_stderr") for task in tasks]
+    return Measured(sum(values) / len(values), _combined(stderrs))
+
+
+def _combined(stderrs: Sequence[float | None]) -> float | None:
+    known = [stderr for stderr in stderrs if stderr is not None]
+    if len(known) < len(stderrs):
+        return None
+    return sum(stderr**2 for stderr in known) ** 0.5 / len(known)

@@ -1,0 +1,146 @@
+"""How people in the embedded world solve problems: short or long, with mistakes and with checks.
+
+A quick step is unreliable where ones carry or borrow. A check does the same step in two easy parts,
+so it carries information; what is said after it always follows from comparing the two values. A
+guess in `countdown` or `logic` can only be judged after its consequences have been worked out.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from aha.tasks.embedded.arithmetic import LARGEST, Chain, Step
+from aha.tasks.embedded.countdown import Guess, Puzzle
+from aha.tasks.embedded.logic import Order
+from aha.tasks.embedded.voice import Voice
+
+Mode = Literal["direct", "short", "worked", "checked"]
+
+SLIP_WITH_CARRY = 0.28
+SLIP_WITHOUT_CARRY = 0.08
+SLIP_IN_CHECK = 0.01
+DIRECT_IS_WRONG = 0.2
+LUCKY_GUESS = 0.2
+"""How often a writer's countdown guess is the right one; the others are drawn blindly."""
+GIVE_UP = 0.3
+"""How often a writer stops after a rejected countdown guess and answers with it anyway."""
+OVERLOOKS = 0.2
+"""How often a writer of a logic answer takes a name for the end of the order that is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What is thought before the answer, and the answer (right or wrong)."""
+
+    thinking: str
+    answer: str
+
+
+def slip(value: int, carries: bool, rng: random.Random) -> int:
+    """A wrong value near the right one; a forgotten carry is off by ten."""
+    offsets = (10, -10, 10, -10, 1, -1) if carries else (1, -1, 2, -2, 10, -10)
+    wrong = [value + offset for offset in offsets if 0 <= value + offset <= LARGEST]
+    return rng.choice(wrong)
+
+
+def quick_value(step: Step, rng: random.Random) -> int:
+    """A step done at a glance."""
+    chance = SLIP_WITH_CARRY if step.carries else SLIP_WITHOUT_CARRY
+    return slip(step.value, step.carries, rng) if rng.random() < chance else step.value
+
+
+def careful_value(step: Step, rng: random.Random) -> tuple[list[str], int]:
+    """A step done in easy parts: the equations and the value they reach."""
+    *first, last = step.parts()
+    value = slip(last.value, False, rng) if rng.random() < SLIP_IN_CHECK else last.value
+    return [*(part.equation(part.value) for part in first), last.equation(value)], value
+
+
+def can_go_on(value: int, rest: tuple[tuple[str, int], ...]) -> bool:
+    """Whether a chain that goes on from a value stays in 0..99."""
+    return not rest or all(0 <= step.value <= LARGEST for step in Chain(value, rest).steps())
+
+
+def solve_chain(chain: Chain, mode: Mode, voice: Voice) -> Solution:
+    """Work through an arithmetic chain in a mode."""
+    rng = voice.rng
+    if mode == "direct":
+        value = chain.value
+        return Solution("", str(slip(value, True, rng) if rng.random() < DIRECT_IS_WRONG else value))
+    check_rate = 0.0 if mode != "checked" else 1.0 if rng.random() < 0.6 else 0.5
+    said, value = [voice.say("ponder")] if rng.random() < 0.1 else [], chain.first
+    partial: list[int] = []
+    for index, (op, right) in enumerate(chain.rest):
+        step, rest = Step(value, op, right), chain.rest[index + 1 :]
+        value = quick_value(step, rng)
+        if not can_go_on(value, rest):
+            value = step.value
+        if mode != "short":
+            said.append(voice.say("then" if index else "first", equation=step.equation(value)))
+        if rng.random() < check_rate:
+            value = _check(step, value, rest, voice, said)
+        partial.append(value)
+    if mode == "short":
+        said.append(" " + ", ".join(map(str, partial)) + ".")
+    return Solution("".join(said), str(value))
+
+
+def _check(
+    step: Step, value: int, rest: tuple[tuple[str, int], ...], voice: Voice, said: list[str]
+) -> int:
+    """Check a quick value; the verdict follows from the comparison and from nothing else."""
+    equations, checked = careful_value(step, voice.rng)
+    while not can_go_on(checked, rest):
+        equations, checked = careful_value(step, voice.rng)
+    said.append(voice.say("check", equations=equations))
+    if checked == value:
+        said.append(voice.say("confirm", old=value))
+    else:
+        said.append(voice.say("fix", old=value, new=checked))
+    return checked
+
+
+def solve_countdown(puzzle: Puzzle, mode: Mode, voice: Voice) -> Solution:
+    """Guess; in the longer modes compute each guess and go on after a miss."""
+    rng = voice.rng
+    guesses = puzzle.guesses()
+    if mode == "direct":
+        return Solution("", _pick(puzzle, guesses, rng).expression)
+    said: list[str] = []
+    tried: list[Guess] = []
+    while True:
+        guess = _pick(puzzle, [g for g in guesses if g not in tried] or guesses, rng)
+        tried.append(guess)
+        said.append(voice.say("attempt", equations=guess.equations()))
+        if guess.value == puzzle.target:
+            said.append(voice.say("confirm", old=guess.value))
+            break
+        if mode == "short":
+            break
+        said.append(voice.say("reject", value=guess.value, target=puzzle.target))
+        if rng.random() < GIVE_UP or len(tried) >= 7:
+            break
+    return Solution("".join(said), tried[-1].expression)
+
+
+def _pick(puzzle: Puzzle, guesses: list[Guess], rng: random.Random) -> Guess:
+    right = [guess for guess in guesses if guess.value == puzzle.target]
+    return rng.choice(right if right and rng.random() < LUCKY_GUESS else guesses)
+
+
+def solve_order(order: Order, mode: Mode, voice: Voice) -> Solution:
+    """Start from someone and move on as long as a clue names a better one."""
+    rng = voice.rng
+    if mode == "direct":
+        return Solution("", order.answer if rng.random() < 0.5 else rng.choice(order.people))
+    name = rng.choice(order.people)
+    said = [voice.say("maybe", name=name)]
+    clue = "but_taller" if order.asks_tallest else "but_shorter"
+    while (better := order.beaten_by(name)) is not None:
+        if rng.random() < OVERLOOKS or (mode == "short" and len(said) > 1):
+            return Solution("".join(said), name)
+        said.append(voice.say(clue, a=better, b=name))
+        said.append(voice.say("maybe", name=better))
+        name = better
+    said.append(voice.say("settled", name=name))
+    return Solution("".join(said), name)

@@ -1,0 +1,75 @@
+"""How the embedded world talks: sentences in English and Chinese, kept in one table.
+
+A voice speaks one language or mixes them sentence by sentence, as R1-Zero does.
+Numbers and names always follow a space, so that each is one token in both languages.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+Language = Literal["en", "zh"]
+Style = Literal["en", "zh", "mixed"]
+
+SENTENCES: dict[str, dict[Language, tuple[str, ...]]] = {
+    # questions
+    "ask_value": {
+        "en": (" What is {expression}?", " Compute {expression}."),
+        "zh": ("{expression} 等于多少？", "计算 {expression}。"),
+    },
+    "ask_countdown": {
+        "en": (" Use {numbers} to make {target}.",),
+        "zh": ("用 {numbers} 得到 {target}。",),
+    },
+    "taller": {"en": (" {a} is taller than {b}.",), "zh": (" {a} 比 {b} 高。",)},
+    "shorter": {"en": (" {a} is shorter than {b}.",), "zh": (" {a} 比 {b} 矮。",)},
+    "ask_tallest": {"en": (" Who is the tallest?",), "zh": ("谁最高？",)},
+    "ask_shortest": {"en": (" Who is the shortest?",), "zh": ("谁最矮？",)},
+    # thinking
+    "ponder": {
+        "en": (" Let me think.", " Let me see."),
+        "zh": ("让我想想。", "我们来看看。"),
+    },
+    "first": {"en": (" First {equation}.",), "zh": ("首先 {equation}。",)},
+    "then": {"en": (" Then {equation}.",), "zh": ("然后 {equation}。",)},
+    "check": {"en": (" Wait, check: {equations}.",), "zh": ("等等，检查： {equations}。",)},
+    "fix": {"en": (" {old} is wrong, so {new}.",), "zh": (" {old} 不对，应为 {new}。",)},
+    "confirm": {"en": (" {old} is right.",), "zh": (" {old} 正确。",)},
+    "attempt": {"en": (" Try {equations}.",), "zh": ("试试 {equations}。",)},
+    "reject": {"en": (" But {value} is not {target}.",), "zh": ("但是 {value} 不是 {target}。",)},
+    "maybe": {"en": (" Maybe {name}.",), "zh": ("也许是 {name}。",)},
+    "but_taller": {"en": (" But {a} is taller than {b}.",), "zh": ("但是 {a} 比 {b} 高。",)},
+    "but_shorter": {"en": (" But {a} is shorter than {b}.",), "zh": ("但是 {a} 比 {b} 矮。",)},
+    "settled": {"en": (" Nobody beats {name}.",), "zh": ("没有人超过 {name}。",)},
+    # answers
+    "conclude": {"en": (" So the answer is {answer}.",), "zh": ("所以答案是 {answer}。",)},
+    "casual": {
+        "en": (" It is {answer}, I think.", " I would say {answer}."),
+        "zh": ("大概是 {answer} 吧。", "我觉得是 {answer}。"),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Says sentences in a style; every choice comes from its random stream."""
+
+    style: Style
+    rng: random.Random
+
+    def language(self) -> Language:
+        """The language of the next sentence."""
+        if self.style != "mixed":
+            return self.style
+        return "en" if self.rng.random() < 0.5 else "zh"
+
+    def say(self, sentence: str, **fields: object) -> str:
+        """One sentence; sub-equations are joined by the comma of its language."""
+        language = self.language()
+        variants = SENTENCES[sentence][language]
+        text = variants[0] if len(variants) == 1 else self.rng.choice(variants)
+        if "equations" in fields:
+            fields["equations"] = ("," if language == "en" else "，").join(
+                f" {equation}" for equation in fields["equations"]  # type: ignore[attr-defined]
+            ).removeprefix(" ")
+        return text.format(**fields)

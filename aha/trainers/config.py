@@ -1,0 +1,271 @@
+"""What can be set about the training loops; each key with its unit and effect."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, Strict, model_validator
+
+from aha.config import Config
+from aha.errors import UserError
+
+Dtype = Literal["float32", "bfloat16"]
+Algorithm = Literal["r1", "modern", "dapo", "dr_grpo", "gspo", "cispo"]
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=100)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+
+
+def _as_names(value: object) -> object:
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
+
+
+Name = Annotated[str, Field(min_length=1, max_length=4096)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_as_names), Strict(False)]
+
+
+class GrpoConfig(Config):
+    """Reinforcement learning with group-relative advantages (arXiv 2402.03300, 2501.12948).
+
+    A step is one rollout of prompts_per_step x samples_per_prompt responses, followed by
+    `minibatches` optimizer updates. All periods (`_every`) are counted in these steps.
+    """
+
+    task: Names = Field(
+        ("arithmetic",),
+        min_length=1,
+        max_length=100,
+        description="names of tasks or task files, drawn from equally",
+    )
+    template: str = Field(
+        "r1-zero", min_length=1, description="prompt template: r1-zero, chat, none or a file"
+    )
+    algorithm: Algorithm = Field(
+        "modern", description="named values of the keys from clip_low to overlong; keys you set win"
+    )
+    num_steps: Steps = Field(100, description="rollouts, each followed by its updates")
+    prompts_per_step: int = Field(16, ge=1, le=65_536, description="different questions in a step")
+    samples_per_prompt: int = Field(
+        16,
+        ge=2,
+        le=4_096,
+        description="responses to each question: the group an advantage is relative to",
+    )
+    tokens_per_microbatch: int = Field(
+        16_384,
+        ge=64,
+        le=2**24,
+        description="prompt and response tokens in one forward-backward; memory, not results",
+    )
+    minibatches: int = Field(
+        1,
+        ge=1,
+        le=1_024,
+        description="optimizer updates a step; above 1 the later ones are off-policy",
+    )
+    max_new_tokens: int = Field(
+        1_024, ge=1, le=1_048_576, description="tokens of a response before it is cut off"
+    )
+    temperature: float = Field(
+        1.0, gt=0, le=10, description="of rollouts and of the log-probabilities in the loss"
+    )
+    learning_rate: LearningRate = Field(1e-6, description="of AdamW after the warm-up")
+    warmup_steps: int = Field(
+        0, ge=0, le=10_000_000, description="steps in which the learning rate rises from 0"
+    )
+    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="after the warm-up: constant, linear to 0, cosine to a tenth"
+    )
+    weight_decay: float = Field(0.0, ge=0, le=10, description="AdamW's decoupled decay of matrices")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the mean gradient")
+    adam_beta2: float = Field(0.95, ge=0, lt=1, description="AdamW's decay of the squared gradient")
+    grad_clip: float | None = Field(
+        1.0, gt=0, le=1e6, description="largest gradient norm of an update; none: unlimited"
+    )
+    clip_low: float = Field(
+        0.2, ge=0, le=1e6, description="the importance ratio is clipped below 1 - clip_low"
+    )
+    clip_high: float = Field(
+        0.28, ge=0, le=1e6, description="the importance ratio is clipped above 1 + clip_high"
+    )
+    kl_coef: float = Field(
+        0.0,
+        ge=0,
+        le=1e3,
+        description="weight of the KL divergence to the reference in the loss; 0: no reference",
+    )
+    kl_estimator: Literal["k1", "k2", "k3", "k3+"] = Field(
+        "k3",
+        description="of the KL divergence; k3: the paper's; k3+: its value with the gradient of k2",
+    )
+    measure_kl: bool = Field(
+        True, description="show the KL divergence to the reference also when kl_coef is 0"
+    )
+    reference_refresh_every: Steps | None = Field(
+        None, description="steps after which the reference becomes the current policy; none: never"
+    )
+    loss_aggregation: Literal["sequence", "token", "constant"] = Field(
+        "token",
+        description="mean over responses of token means, over all tokens, or sum / max_new_tokens",
+    )
+    advantage_scale: Literal["group_std", "batch_std", "none"] = Field(
+        "none", description="what reward - group mean is divided by"
+    )
+    ratio_level: Literal["token", "sequence"] = Field(
+        "token", description="importance ratio of each token, or one a response (GSPO)"
+    )
+    surrogate: Literal["clip", "cispo"] = Field(
+        "clip",
+        description="clip the objective (PPO) or the weight of every token's gradient (CISPO)",
+    )
+    dynamic_sampling: bool = Field(
+        True, description="replace groups whose rewards are all equal by new ones (DAPO)"
+    )
+    overlong: Literal["keep", "mask", "soft"] = Field(
+        "keep",
+        description="responses cut off: scored as they are, out of the loss, or a length penalty",
+    )
+    accuracy_weight: Weight = Field(1.0, description="reward of a right answer")
+    format_weight: Weight = Field(1.0, description="reward of a well-formed response")
+    language_weight: Weight = Field(
+        0.0, description="reward of a chain of thought wholly in the question's language"
+    )
+    save_every: Steps = Field(
+        50, description="steps between checkpoints; the last step always saves"
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, le=100_000, description="newest checkpoints that are kept"
+    )
+    eval_every: Steps | None = Field(
+        None, description="steps between evaluations on held-out problems; none: never"
+    )
+    eval_problems: int = Field(
+        128, ge=1, le=1_000_000, description="held-out problems of each task a time"
+    )
+    sample_every: Steps = Field(
+        10, description="steps between saved steps of samples, of which one is printed"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="of every random stream of the stage")
+    ranks: int | None = Field(
+        None,
+        ge=1,
+        le=4_096,
+        description="processes that share the work; none: one a physical core, at most 16",
+    )
+    dtype: Dtype = Field(
+        "float32", description="of weights and activations; log-probs are always float32"
+    )
+    max_batch_rows: int = Field(
+        256, ge=1, le=65_536, description="responses decoded at once by a rank"
+    )
+
+    @property
+    def reward_weights(self) -> dict[str, float]:
+        """Weight of each reward part, by its name in samples and metrics."""
+        weights = {
+            "accuracy": self.accuracy_weight,
+            "format": self.format_weight,
+            "language": self.language_weight,
+        }
+        return weights | ({"overlong": 1.0} if self.overlong == "soft" else {})
+
+    @property
+    def responses_per_step(self) -> int:
+        """prompts_per_step x samples_per_prompt."""
+        return self.prompts_per_step * self.samples_per_prompt
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.minibatches > self.responses_per_step:
+            raise UserError(
+                f"minibatches = {self.minibatches} is more than the {self.responses_per_step} "
+                "responses of a step",
+                hint="lower minibatches, or raise prompts_per_step or samples_per_prompt",
+            )
+        if self.accuracy_weight == self.format_weight == self.language_weight == 0:
+            raise UserError("all reward weights are 0", hint="set accuracy_weight=1")
+        if self.reference_refresh_every is not None and not (self.kl_coef or self.measure_kl):
+            raise UserError(
+                "reference_refresh_every is set but kl_coef = 0, so there is no reference",
+                hint="set kl_coef=0.001, or reference_refresh_every=none",
+            )
+        return self
+
+
+class PretrainConfig(Config):
+    """Pre-training of a small model from nothing on the embedded corpus."""
+
+    width: int = Field(128, ge=16, le=8_192, description="size of the residual stream")
+    layers: int = Field(4, ge=1, le=128, description="transformer blocks")
+    heads: int = Field(4, ge=1, le=128, description="attention heads; divides width")
+    kv_heads: int | None = Field(
+        None, ge=1, le=128, description="key and value heads; divides heads; none: as heads"
+    )
+    mlp_width: int | None = Field(
+        None, ge=16, le=65_536, description="hidden size of the MLP; none: 3 x width"
+    )
+    vocab_size: int | None = Field(
+        None, ge=16, le=1_000_000, description="tokens; none: what the corpus needs"
+    )
+    context_tokens: int = Field(
+        512, ge=16, le=131_072, description="longest sequence the model will see"
+    )
+    num_tokens: int = Field(
+        3_700_000, ge=1_000, le=10**12, description="tokens of the corpus trained on"
+    )
+    batch_rows: int = Field(32, ge=1, le=65_536, description="rows in an update, over all ranks")
+    row_tokens: int = Field(256, ge=16, le=131_072, description="tokens of a row, packed documents")
+    learning_rate: LearningRate = Field(0.02, description="of Muon, for matrices")
+    embedding_learning_rate: LearningRate = Field(
+        4e-3, description="of AdamW, for embeddings and norms"
+    )
+    warmup_steps: int = Field(
+        60, ge=0, le=1_000_000, description="updates in which the learning rate rises from 0"
+    )
+    final_lr_fraction: Fraction = Field(
+        0.03, description="of the learning rate that is left at the end"
+    )
+    weight_decay: float = Field(0.0, ge=0, le=10, description="decoupled decay of matrices")
+    grad_clip: float | None = Field(
+        1.0, gt=0, le=1e6, description="largest gradient norm; none: unlimited"
+    )
+    save_every: Steps = Field(200, description="updates between checkpoints")
+    keep_checkpoints: int = Field(
+        2, ge=1, le=100_000, description="newest checkpoints that are kept"
+    )
+    eval_every: Steps | None = Field(
+        None, description="updates between validation losses; none: never"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="of every random stream of the stage")
+    ranks: int | None = Field(
+        None,
+        ge=1,
+        le=4_096,
+        description="processes that share the work; none: one a physical core, at most 16",
+    )
+    dtype: Dtype = Field("float32", description="of the matrix products; weights stay float32")
+
+    @property
+    def num_steps(self) -> int:
+        """Whole updates in num_tokens."""
+        return max(1, self.num_tokens // (self.batch_rows * self.row_tokens))
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width % self.heads:
+            raise UserError(
+                f"heads = {self.heads} does not divide width = {self.width}",
+                hint="choose a number of heads that divides the width",
+            )
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise UserError(
+                f"kv_heads = {self.kv_heads} does not divide heads = {self.heads}",
+                hint="choose kv_heads that divides heads, or kv_heads=none",
+            )
+        if self.row_tokens > self.context_tokens:
+            raise UserError(
+                f"row_tokens = {self.row_tokens} exceeds context_tokens = {self.context_tokens}",
+                hint="raise context_tokens or lower row_tokens",
+            )
+        return self

@@ -1,0 +1,44 @@
+"""Which problems a step asks: every task in turn, every problem of it once before any a second time."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aha.errors import UserError
+from aha.tasks.task import Problem, Task
+from aha.trainers.rollouts import Asked
+
+
+@dataclass(slots=True)
+class ProblemStream:
+    """An endless, seeded order of problems; `position` is all there is to save and restore."""
+
+    tasks: Sequence[Task]
+    seed: int
+    position: int = 0
+    _orders: dict[tuple[str, int], list[Problem]] = field(default_factory=dict)
+
+    def take(self, count: int) -> list[Asked]:
+        """The next problems. Their running number names the random streams of their samples."""
+        taken = [self._at(index) for index in range(self.position, self.position + count)]
+        self.position += count
+        return taken
+
+    def _at(self, index: int) -> Asked:
+        task = self.tasks[index % len(self.tasks)]
+        turn = index // len(self.tasks)
+        num_problems = len(task.problems("train"))
+        if not num_problems:
+            raise UserError(
+                f"task {task.name!r} has no training problems", hint="add problems to its file"
+            )
+        epoch, place = divmod(turn, num_problems)
+        return Asked(index, task, self._order(task, epoch)[place])
+
+    def _order(self, task: Task, epoch: int) -> list[Problem]:
+        key = (task.name, epoch)
+        if key not in self._orders:
+            order = list(task.problems("train"))
+            random.Random(f"{self.seed}/{task.name}/{epoch}").shuffle(order)
+            self._orders[key] = order
+        return self._orders[key]

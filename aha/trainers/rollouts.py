@@ -1,0 +1,225 @@
+"""Rollouts: prompts to sampled responses to rewards. What training and evaluation share."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aha.chat.grammar import ends_in_open_think, parse_response
+from aha.chat.templates import TEMPLATES, render_prompt
+from aha.engine.engine import Engine
+from aha.engine.types import Completion, SamplingParams
+from aha.errors import UserError
+from aha.model.tokenizer import Tokenizer
+from aha.rewards.format import format_reward
+from aha.rewards.language import CONSISTENCY_LANGUAGES, language_consistency
+from aha.rewards.reflection import count_reflection_words
+from aha.rewards.verdict import Verdict
+from aha.tasks.task import Problem, Task
+
+
+@dataclass(slots=True, kw_only=True)
+class Sample:
+    """One response to one problem, with everything that was said about it."""
+
+    task: str
+    problem: Problem
+    group: int
+    """Which prompt of the whole run it answers; the group its advantage is relative to."""
+    index: int
+    """Which of the group's samples it is."""
+    prompt: str
+    prompt_ids: list[int]
+    completion: Completion
+    verdict: Verdict
+    rewards: dict[str, float]
+    """Reward parts before their weights."""
+    reflection: int
+    """Reflection words in the response."""
+    language_consistency: float | None
+    """Share of the words of the thinking that are in the question's language; None: no words."""
+    extra_weights: dict[str, float] = field(default_factory=dict)
+    """Weights of the task's own reward parts."""
+    reward: float = 0.0
+    advantage: float = 0.0
+
+    @property
+    def is_truncated(self) -> bool:
+        return self.completion.finish_reason == "length"
+
+    @property
+    def length_tokens(self) -> int:
+        return len(self.completion.token_ids)
+
+    def row(self, step: int) -> dict[str, Any]:
+        """As it is written to samples/step-NNNNNN.jsonl."""
+        return {
+            "step": step,
+            "problem_id": self.problem.id,
+            "task": self.task,
+            "question": self.problem.question,
+            "gold": self.problem.gold,
+            "language": self.problem.language,
+            "sample": self.index,
+            "prompt": self.prompt,
+            "token_ids": list(self.completion.token_ids),
+            "text": self.completion.text,
+            "finish_reason": self.completion.finish_reason,
+            "rewards": self.rewards,
+            "reward": self.reward,
+            "advantage": self.advantage,
+            "verdict": self.verdict.kind,
+            "reason": self.verdict.reason,
+            "extracted": self.verdict.extracted,
+            "length_tokens": self.length_tokens,
+            "reflection": self.reflection,
+            "language_consistency": self.language_consistency,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Prompter:
+    """Turns questions into prompts of one template."""
+
+    template: str
+    """r1-zero, chat, none, or the path of a file with `{question}` in it."""
+    tokenizer: Tokenizer
+    _text: list[str] = field(default_factory=list)
+
+    def text(self, question: str) -> str:
+        if self.template in TEMPLATES:
+            return render_prompt(self.template, question, self.tokenizer)
+        return render_prompt("custom", question, template_text=self._template_text())
+
+    def _template_text(self) -> str:
+        if not self._text:
+            try:
+                self._text.append(Path(self.template).read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"cannot read the prompt template {self.template!r}: {error}",
+                    hint=f"known templates: {', '.join(TEMPLATES)}; or a text file with {{question}}",
+                ) from error
+        return self._text[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A problem in its place: the group number names its random streams."""
+
+    group: int
+    task: Task
+    problem: Problem
+
+
+def sample_groups(
+    engine: Engine,
+    prompter: Prompter,
+    asked: Sequence[Asked],
+    params: SamplingParams,
+    *,
+    samples_per_prompt: int,
+    step: int,
+) -> list[Sample]:
+    """Draw and judge `samples_per_prompt` responses to each problem, in order."""
+    prompts = [prompter.text(item.problem.question) for item in asked]
+    prompt_ids = [prompter.tokenizer.encode(prompt, with_bos=True) for prompt in prompts]
+    groups = engine.generate(
+        prompt_ids,
+        params,
+        samples_per_prompt=samples_per_prompt,
+        step=step,
+        prompt_keys=[item.group for item in asked],
+    )
+    return [
+        judge(item, index, prompt, ids, completion)
+        for item, prompt, ids, group in zip(asked, prompts, prompt_ids, groups, strict=True)
+        for index, completion in enumerate(group)
+    ]
+
+
+def judge(
+    item: Asked, index: int, prompt: str, prompt_ids: list[int], completion: Completion
+) -> Sample:
+    """Score one response: what it earns and what is measured about it."""
+    text, opened = completion.text, ends_in_open_think(prompt)
+    consistency = thinking_consistency(text, item.problem.language, prompt_opens_think=opened)
+    verdict = item.task.score(item.problem, text)
+    extra, failure = extra_rewards(item, text)
+    if failure is not None:
+        verdict = Verdict.error(failure)
+    return Sample(
+        task=item.task.name,
+        problem=item.problem,
+        group=item.group,
+        index=index,
+        prompt=prompt,
+        prompt_ids=prompt_ids,
+        completion=completion,
+        verdict=verdict,
+        rewards={
+            "accuracy": verdict.score,
+            "format": format_reward(text, prompt_opens_think=opened),
+            "language": 1.0 if consistency is None else consistency,
+            **extra,
+        },
+        extra_weights={reward.name: reward.weight for reward in item.task.rewards},
+        reflection=count_reflection_words(text),
+        language_consistency=consistency,
+    )
+
+
+def extra_rewards(item: Asked, text: str) -> tuple[dict[str, float], str | None]:
+    """The task's own reward parts, and in words what went wrong where one failed."""
+    parts: dict[str, float] = {}
+    for reward in item.task.rewards:
+        try:
+            parts[reward.name] = reward(item.problem, text)
+        except Exception as error:  # the user's code: its failure is a verdict, and counted
+            return {}, f"reward {reward.name!r} raised {type(error).__name__}: {error}"
+        if not math.isfinite(parts[reward.name]):
+            return {}, f"reward {reward.name!r} is {parts[reward.name]}"
+    return parts, None
+
+
+def thinking_consistency(
+    text: str, language: str, *, prompt_opens_think: bool = False
+) -> float | None:
+    """Language consistency of the think block, or of the whole response where there is none."""
+    if language not in CONSISTENCY_LANGUAGES:
+        return None
+    parsed = parse_response(text, prompt_opens_think=prompt_opens_think)
+    return language_consistency(text if parsed.think is None else parsed.think, language)
+
+
+SUMMED = ("accuracy", "format", "length_tokens", "reflection", "truncated", "unscored")
+
+
+def rollout_sums(samples: Sequence[Sample]) -> dict[str, float]:
+    """Sums over samples, to be added over the ranks and then divided by `rollout_means`."""
+    consistent = [s.language_consistency for s in samples if s.language_consistency is not None]
+    sums = {
+        "count": len(samples),
+        "accuracy": sum(s.verdict.is_correct for s in samples),
+        "format": sum(s.rewards["format"] for s in samples),
+        "length_tokens": sum(s.length_tokens for s in samples),
+        "reflection": sum(s.reflection for s in samples),
+        "truncated": sum(s.is_truncated for s in samples),
+        "unscored": sum(not s.verdict.is_scored for s in samples),
+        "with_words": len(consistent),
+        "language_consistency": sum(consistent),
+        "reward": sum(s.reward for s in samples),
+    }
+    return {name: float(total) for name, total in sums.items()}
+
+
+def rollout_means(sums: Mapping[str, float]) -> dict[str, float]:
+    """Means under their metric names; a text without words counts as consistent."""
+    count, with_words = max(1.0, sums["count"]), sums["with_words"]
+    consistency = sums["language_consistency"] / with_words if with_words else 1.0
+    return {
+        "reward/mean": sums["reward"] / count,
+        **{f"rollout/{name}": sums[name] / count for name in SUMMED},
+        "rollout/language_consistency": consistency,
+    }
