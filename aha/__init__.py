@@ -15,6 +15,7 @@ _HOMES = {
     "UserError": "aha.errors",
     "Verdict": "aha.rewards.verdict",
     "load_model": "aha.model.hf_folder",
+    "reward": "aha.rewards.user",
     "run": "aha.recipes.run",
 }
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from aha.errors import UserError as UserError
     from aha.model.hf_folder import load_model as load_model
     from aha.recipes.run import run as run
+    from aha.rewards.user import reward as reward
     from aha.rewards.verdict import Verdict as Verdict
     from aha.tasks.task import Problem as Problem
     from aha.tasks.task import Task as Task

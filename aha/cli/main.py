@@ -11,6 +11,8 @@ from aha.cli import chat, doctor, run, show, tasks
 from aha.errors import UserError, nearest
 from aha.pipeline.processes import exit_status
 
+MAX_MESSAGE_CHARS = 1_000
+
 app = typer.Typer(
     help="Train language models to think: the DeepSeek-R1 recipe as software.",
     no_args_is_help=True,
@@ -66,9 +68,15 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_error(message: str, hint: str | None) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {_one_line(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {_one_line(hint)}", file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    """What a user typed comes back in messages: shown, not obeyed, and not without end."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return shown if len(shown) <= MAX_MESSAGE_CHARS else shown[:MAX_MESSAGE_CHARS] + "..."
 
 
 def _print_bug(error: BaseException) -> None:

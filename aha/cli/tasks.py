@@ -14,11 +14,12 @@ TaskName = Annotated[str, typer.Argument(help="A task's name, or FILE.py.", show
 
 @app.command("list")
 def list_tasks() -> None:
-    """Print the names of the tasks, with the number of problems in each split."""
+    """Print the names of the tasks that come with aha."""
     from aha.tasks.registry import load_task, task_names
 
     for name in task_names():
-        print(f"{name:<16} {_sizes(load_task(name))}")
+        about = (type(load_task(name)).__doc__ or "").split("\n")[0]
+        print(f"{name:<16} {about}")
 
 
 @app.command("show")

@@ -35,3 +35,24 @@ class Completion:
     text: str
     """Decoded without special tokens; a stop string is cut off."""
     finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """How far a `generate` is, or how it went."""
+
+    num_rows: int
+    """Completions asked for."""
+    num_done: int
+    prompt_tokens: int
+    """Of all prompts, each counted once."""
+    shared_tokens: int
+    """Length of the prefix that all prompts have in common and that was computed once."""
+    new_tokens: int
+    num_steps: int
+    seconds: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Sampled tokens a second, prefill included."""
+        return self.new_tokens / max(self.seconds, 1e-9)

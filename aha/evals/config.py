@@ -12,9 +12,11 @@ from aha.trainers.config import Dtype, Names
 class EvaluateConfig(Config):
     """Held-out accuracy before and after: pass@1 over problems x samples, cons@k by majority."""
 
-    task: Names | None = Field(None, description="names of tasks or files; none: as in training")
+    task: Names | None = Field(
+        None, description="names of tasks or files; left out: as in training"
+    )
     template: str | None = Field(
-        None, min_length=1, description="prompt template; none: as in training"
+        None, min_length=1, description="prompt template; left out: as in training"
     )
     max_new_tokens: int | None = Field(
         None,

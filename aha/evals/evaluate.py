@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
+from aha.errors import UserError
 from aha.evals.metrics import Estimate, clustered_stderr, cons_at_k, mean_and_stderr
 from aha.pipeline.ranks import Ranks
 from aha.tasks.task import Split, Task
+from aha.trainers.advantage import stop_if_unscored
 from aha.trainers.rollouts import Asked, Prompter, Sample, sample_groups
 
 
@@ -22,8 +24,11 @@ class Graded:
 
     group: int
     correct: bool
+    """The answer is right and the response well formed: format is not forgiven."""
+    scored: bool
+    """False where the verifier failed; such responses are left out of pass@1."""
     answer: str | None
-    """The extracted answer; of right answers one spelling, so that they vote together."""
+    """What a well-formed response votes for; right answers share one spelling."""
     length_tokens: int
     reflection: int
     format: float
@@ -36,11 +41,13 @@ RIGHT = "\0right"
 
 
 def grade(sample: Sample) -> Graded:
-    correct = sample.verdict.is_correct and sample.rewards["format"] == 1.0
+    well_formed = sample.rewards["format"] == 1.0
+    correct = sample.verdict.is_correct and well_formed
     return Graded(
         group=sample.group,
         correct=correct,
-        answer=RIGHT if correct else sample.verdict.extracted,
+        scored=sample.verdict.is_scored,
+        answer=RIGHT if correct else sample.verdict.extracted if well_formed else None,
         length_tokens=sample.length_tokens,
         reflection=sample.reflection,
         format=sample.rewards["format"],
@@ -63,13 +70,18 @@ def sample_task(
 ) -> tuple[list[Graded], list[Sample]]:
     """Responses to the first problems of a split: graded ones of all ranks, this rank's in full.
 
-    stream: another number draws other responses.
+    stream: another number draws other responses. Raises UserError for a split without problems,
+    HealthError when the verifier fails.
     """
     problems = task.problems(split)[:num_problems]
+    if not problems:
+        raise UserError(f"task {task.name!r} has no {split} problems", hint="add some to its file")
     asked = ranks.share([Asked(i, task, problem) for i, problem in enumerate(problems)])
     samples = sample_groups(
         engine, prompter, asked, params, samples_per_prompt=num_samples, step=stream
     )
+    if task.checkable:
+        stop_if_unscored(samples, ranks)
     graded = [row for rows in ranks.gather([grade(s) for s in samples]) for row in rows]
     return graded, samples
 
@@ -80,7 +92,9 @@ class TaskScores:
 
     pass_at_1: float
     pass_at_1_stderr: float
-    num_samples: int
+    num_scored: int
+    """Responses behind pass@1."""
+    num_problems: int
     length_tokens: float
     reflection: float
     format: float
@@ -92,7 +106,7 @@ class TaskScores:
         return {
             f"eval/{task}/pass@1": self.pass_at_1,
             f"eval/{task}/pass@1_stderr": self.pass_at_1_stderr,
-            f"eval/{task}/pass@1_n": self.num_samples,
+            f"eval/{task}/pass@1_n": self.num_scored,
             f"eval/{task}/length_tokens": self.length_tokens,
             f"eval/{task}/reflection": self.reflection,
             f"eval/{task}/format": self.format,
@@ -103,16 +117,19 @@ class TaskScores:
 
 def task_scores(graded: Sequence[Graded]) -> TaskScores:
     """Means over responses, with the standard error of pass@1 clustered by problem."""
-    count = len(graded)
+    count, scored = len(graded), [row for row in graded if row.scored]
     consistent = [
         row.language_consistency for row in graded if row.language_consistency is not None
     ]
     return TaskScores(
-        pass_at_1=sum(row.correct for row in graded) / count,
+        pass_at_1=sum(row.correct for row in scored) / max(1, len(scored)),
         pass_at_1_stderr=clustered_stderr(
-            [float(row.correct) for row in graded], [row.group for row in graded]
-        ),
-        num_samples=count,
+            [float(row.correct) for row in scored], [row.group for row in scored]
+        )
+        if scored
+        else 0.0,
+        num_scored=len(scored),
+        num_problems=len({row.group for row in graded}),
         length_tokens=sum(row.length_tokens for row in graded) / count,
         reflection=sum(row.reflection for row in graded) / count,
         format=sum(row.format for row in graded) / count,

@@ -9,14 +9,14 @@ import torch
 from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
 from aha.evals.config import EvaluateConfig
-from aha.evals.evaluate import TaskScores, majority, sample_task, task_scores
+from aha.evals.evaluate import Graded, TaskScores, majority, sample_task, task_scores
 from aha.evals.metrics import Estimate
 from aha.model.hf_folder import LoadedModel, load_model
 from aha.model.tokenizer import Tokenizer
 from aha.pipeline.files import write_json
 from aha.pipeline.stage import StageContext, StageResult
 from aha.rewards.reflection import count_reflection_words
-from aha.tasks.registry import load_task
+from aha.tasks.registry import check_distinct, load_task
 from aha.tasks.task import Task
 from aha.trainers.rollouts import Prompter, Sample
 
@@ -41,6 +41,7 @@ def evaluate(ctx: StageContext[EvaluateConfig]) -> StageResult:
     config = ctx.config
     assert config.task is not None
     tasks = [load_task(name) for name in config.task]
+    check_distinct(tasks)
     figures: dict[str, dict[str, Figures]] = {task.name: {} for task in tasks}
     rows: list[dict[str, Any]] = []
     for when, source in (("before", "base"), ("after", "model")):
@@ -72,7 +73,9 @@ def measure(
         temperature=config.temperature, top_p=config.top_p, max_new_tokens=config.max_new_tokens
     )
 
-    def sample(num_problems: int, num_samples: int, stream: int, params: SamplingParams):  # noqa: ANN202
+    def sample(
+        num_problems: int, num_samples: int, stream: int, params: SamplingParams
+    ) -> tuple[list[Graded], list[Sample]]:
         return sample_task(
             engine,
             prompter,
@@ -125,7 +128,7 @@ def headline(figures: dict[str, Figures], config: EvaluateConfig) -> dict[str, A
         "language_consistency_before": before.language_consistency,
         "language_consistency_after": after.language_consistency,
         "truncated_after": after.truncated,
-        "problems": before.num_samples // config.samples,
+        "problems": before.num_problems,
         "samples": config.samples,
     }
     votes, ablated = figures["after"].majority, figures["after"].without_reflection
@@ -144,4 +147,3 @@ def readable_rows(
     """The responses to the first problems, from all ranks."""
     mine = [sample.row(0) for sample in samples if sample.group < SAVED_PROBLEMS]
     return [row for rows in ctx.ranks.gather(mine) for row in rows]
-

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aha.model.attention import causal_attention
 from aha.model.config import ModelConfig
+from aha.model.kernels import dense
 from aha.model.rope import RopeTable, rotate
 
 KeyValue = tuple[Tensor, Tensor]
@@ -33,7 +34,7 @@ class Linear(nn.Module):
         """x [..., inputs] -> [..., outputs]."""
         dtype = self.compute_dtype or self.weight.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
-        return F.linear(x.to(dtype), self.weight.to(dtype), bias)
+        return dense(x.to(dtype), self.weight.to(dtype), bias)
 
 
 class RMSNorm(nn.Module):
@@ -122,20 +123,27 @@ class Layer(nn.Module):
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD)), keys_values
 
 
+class Table(nn.Module):
+    """The embedding of the vocabulary [V, D]."""
+
+    def __init__(self, vocab_size: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocab_size, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Embeddings [..., D], float32."""
+        return F.embedding(tokens, self.weight).float()
+
+
 class Trunk(nn.Module):
     """Embedding, layers and final norm; the `model.` part of the parameter names."""
 
     def __init__(self, config: ModelConfig, linear_dtype: torch.dtype | None):
         super().__init__()
-        self.embed_tokens = nn.Module()
-        table = torch.empty(config.vocab_size, config.hidden_size)
-        self.embed_tokens.weight = nn.Parameter(table)
+        self.embed_tokens = Table(config.vocab_size, config.hidden_size)
         layers = [Layer(config, index, linear_dtype) for index in range(config.num_layers)]
         self.layers = nn.ModuleList(layers)
         self.norm = RMSNorm(config.hidden_size, config.norm_eps)
-
-    def embed(self, tokens: Tensor) -> Tensor:
-        return F.embedding(tokens, self.embed_tokens.weight).float()
 
 
 class Decoder(nn.Module):
@@ -148,6 +156,7 @@ class Decoder(nn.Module):
         """
         super().__init__()
         self.config = config
+        self.linear_dtype = linear_dtype
         self.model = Trunk(config, linear_dtype)
         wide = (config.hidden_size, config.vocab_size)
         self.lm_head = None if config.tie_embeddings else Linear(*wide, bias=False)
@@ -163,13 +172,13 @@ class Decoder(nn.Module):
         """
         start = 0 if prefix is None else prefix.shape[0]
         cos_sin = self.rope.cos_sin(start, start + tokens_BT.shape[1], tokens_BT.device)
-        x_BTD = self.model.embed(tokens_BT)
+        x_BTD = self.model.embed_tokens(tokens_BT)
         if prefix is None or start == 0:
             for layer in self.model.layers:
                 x_BTD, _ = layer(x_BTD, cos_sin)
             return self.model.norm(x_BTD)
         prefix_cos_sin = self.rope.cos_sin(0, start, tokens_BT.device)
-        x_1PD = self.model.embed(prefix[None])
+        x_1PD = self.model.embed_tokens(prefix[None])
         for layer in self.model.layers:
             x_1PD, keys_values = layer(x_1PD, prefix_cos_sin)
             x_BTD, _ = layer(x_BTD, cos_sin, keys_values)
@@ -178,7 +187,7 @@ class Decoder(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits [..., V], float32, of final hidden states [..., D]."""
         weight = self.head_weight
-        return F.linear(hidden.to(weight.dtype), weight).float()
+        return dense(hidden.to(weight.dtype), weight).float()
 
     @property
     def head_weight(self) -> Tensor:

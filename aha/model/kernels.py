@@ -49,7 +49,9 @@ def uses_onednn(x: Tensor, weight: Tensor) -> bool:
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ weight.T + bias with gradients; x [..., inputs] and weight [outputs, inputs] alike typed."""
     if uses_onednn(x, weight):
-        return _Dense.apply(x, weight, bias)
+        if torch.is_grad_enabled():
+            return _Dense.apply(x, weight, bias)
+        return onednn()(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
 
 

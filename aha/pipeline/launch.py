@@ -23,7 +23,7 @@ from aha.pipeline.processes import die_with_parent, exit_status, ignore_interrup
 from aha.pipeline.ranks import Ranks
 
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 2.0
 """How long rank 0 may take to notice, in a collective, that another rank is gone."""
 SETTLE_SECONDS = 2.0
 """How long an error of rank 0 waits for the news that another rank failed first."""

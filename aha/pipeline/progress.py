@@ -23,8 +23,12 @@ class Progress:
 
     def note(self, text: str) -> None:
         """One line of text."""
-        if self.enabled:
+        if not self.enabled:
+            return
+        try:
             print(text, file=self.stream, flush=True)
+        except BrokenPipeError:  # nobody reads any more; the run goes on
+            self.enabled = False
 
     def step(self, step: int, num_steps: int, values: Mapping[str, float | str]) -> None:
         """One row of the table; the header comes with the first row and when the columns change.
@@ -35,14 +39,13 @@ class Progress:
         if self._first_step is None:
             self._first_step = step - 1
         seconds = (now - self._started) / max(step - self._first_step, 1)
-        left = format_seconds(seconds * (num_steps - step))
         if tuple(values) != self._columns:
             self._columns = tuple(values)
-            names = [*self._columns, "s/step", "left"]
-            self.note("step".rjust(11) + "".join(_cell(name) for name in names))
-        cells = [_cell(_shown(value)) for value in values.values()]
-        count = f"{step}/{num_steps}".rjust(11)
-        self.note(count + "".join(cells) + _cell(f"{seconds:.1f}") + _cell(left))
+            self.note(_line("step", {name: name for name in (*values, "s/step", "left")}))
+        left = format_seconds(seconds * (num_steps - step))
+        shown = {name: _shown(value) for name, value in values.items()}
+        count = f"{step}/{num_steps}"
+        self.note(_line(count, {**shown, "s/step": f"{seconds:.1f}", "left": left}))
 
     def sample(
         self, question: str, text: str, rewards: Mapping[str, float], *, verdict: str = ""
@@ -63,8 +66,11 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
 
 
-def _cell(text: str) -> str:
-    return "  " + text.rjust(COLUMN_WIDTH)
+def _line(first: str, cells: Mapping[str, str]) -> str:
+    """Cells below their names, right-aligned."""
+    widths = [max(len(name), COLUMN_WIDTH) for name in cells]
+    texts = [text.rjust(width) for text, width in zip(cells.values(), widths, strict=True)]
+    return "  ".join([first.rjust(COLUMN_WIDTH), *texts])
 
 
 def _shown(value: float | str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 T = TypeVar("T")
+Items = TypeVar("Items", bound=Sequence[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,11 @@ class Ranks:
         """True in a world of one, where nothing is communicated."""
         return self.world_size == 1
 
-    def share(self, items: Sequence[T]) -> Sequence[T]:
+    def share(self, items: Items) -> Items:
         """This rank's slice: contiguous, in order, sizes differ by at most one."""
         bounds = [len(items) * rank // self.world_size for rank in (self.rank, self.rank + 1)]
-        return items[bounds[0] : bounds[1]]
+        share: Items = items[bounds[0] : bounds[1]]  # type: ignore[assignment]
+        return share
 
     def sum(self, *values: float) -> list[float]:
         """Each value summed over the ranks, in float64."""

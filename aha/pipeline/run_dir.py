@@ -110,7 +110,8 @@ def open_run(
         _check_same(run, recipe=recipe, config=config, stages=stages)
         if not run.is_done and not resume:
             hint = f"continue it with --resume, or choose another --out: {resume_command(run)}"
-            raise UserError(f"{path} holds an unfinished run ({run.record['status']})", hint=hint)
+            status = run.record["status"].replace("running", "interrupted")  # the lock was free
+            raise UserError(f"{path} holds an unfinished run ({status})", hint=hint)
     except BaseException:
         os.close(lock)
         raise
@@ -119,9 +120,9 @@ def open_run(
 
 def is_run(path: Path) -> bool:
     """Whether `path` holds a run. UserError when it holds anything else."""
-    if (path / "run.json").exists():
-        return True
     try:
+        if (path / "run.json").exists():
+            return True
         foreign = path.exists() and any(entry.name != ".lock" for entry in path.iterdir())
     except OSError as unreadable:
         raise UserError(f"{path}: {unreadable.strerror}", hint="choose another --out") from None

@@ -3,12 +3,15 @@
 import hashlib
 import importlib.resources
 import importlib.util
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from aha.errors import UserError
+from aha.errors import UserError, nearest
+from aha.pipeline.cache import smollm2_folder
 
+NAMED_MODELS = ("embedded", "smollm2")
 WHOLE_FILE_BYTES = 64 * 2**20
 EDGE_BYTES = 2**20
 
@@ -28,30 +31,39 @@ class Source:
 
 
 def model_source(name: str) -> Source:
-    """The model called `name`: "embedded" or a folder."""
+    """The model called `name`: one of NAMED_MODELS or a folder."""
     return Source(name, resolve_model(name))
 
 
 def resolve_model(name: str) -> Path:
-    """The folder of a model: "embedded" or the path of a Hugging Face folder.
+    """The folder of a model: "embedded", "smollm2" or the path of a Hugging Face folder.
 
     UserError when there is none.
     """
+    if name == "smollm2":
+        return smollm2_folder()
     folder = embedded_model() if name == "embedded" else Path(name).expanduser()
-    if (folder / "config.json").is_file():
+    if is_file(folder / "config.json"):
         return folder
     if name == "embedded":
-        hint = "install aha-rl again, or train the model with: aha run base"
+        hint = "install aha-rl again, or train one with `aha run base` and give --model FOLDER"
         raise UserError("this installation has no embedded model", hint=hint)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         raise UserError(f"{name} has no config.json", hint="give a Hugging Face model folder")
-    hint = "give the folder of a model (config.json, model.safetensors, tokenizer.json) or embedded"
-    raise UserError(f"there is no model folder {name!r}", hint=hint)
+    near = nearest(name, NAMED_MODELS)
+    hint = f"did you mean {near}? " if near else ""
+    hint += "give a folder with config.json, model.safetensors and tokenizer.json, "
+    raise UserError(f"there is no model folder {name!r}", hint=hint + "embedded, or smollm2")
 
 
 def embedded_model() -> Path:
     """Where the model that ships with the package lies."""
     return Path(str(importlib.resources.files("aha"))) / "assets" / "base"
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; False, not an error, for what can not be a path at all."""
+    return os.path.isfile(path)  # Path.is_file raises for a name that is too long
 
 
 def is_installed(module: str) -> bool:

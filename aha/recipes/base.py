@@ -4,14 +4,13 @@ from typing import Any
 
 from pydantic import Field
 
-from aha.config import Config
 from aha.pipeline.machine import default_ranks
 from aha.pipeline.stage import Stage, StageContext, StageResult
-from aha.recipes.recipe import Recipe
+from aha.recipes.recipe import Recipe, RecipeConfig
 from aha.trainers.config import PretrainConfig
 
 
-class BaseConfig(Config):
+class BaseConfig(RecipeConfig):
     """The whole recipe: one stage."""
 
     base: PretrainConfig = Field(PretrainConfig(), description="the pre-training stage")
@@ -22,21 +21,20 @@ def stages(config: BaseConfig) -> list[Stage[Any]]:
     return [Stage("base", config.base, _train)]
 
 
-def resolve(config: BaseConfig, ranks: int | None) -> BaseConfig:
+def resolve(config: BaseConfig) -> BaseConfig:
     """Fill in what is derived: the ranks from the machine, sizes of the model from its width."""
     base = config.base
     derived = base.replace(
-        ranks=base.ranks or ranks or default_ranks(base.batch_rows),
         kv_heads=base.kv_heads or base.heads,
         mlp_width=base.mlp_width or 3 * base.width,
     )
-    return BaseConfig(base=derived)
+    return BaseConfig(base=derived, ranks=config.ranks or default_ranks(base.batch_rows))
 
 
 def sentence(config: BaseConfig) -> str:
     """The size of a run in one sentence."""
     base = config.base
-    ranks = base.ranks or 1
+    ranks = config.ranks or 1
     share = "1 rank" if ranks == 1 else f"{ranks} ranks"
     return (
         f"{base.batch_rows} rows x {base.row_tokens} tokens = "

@@ -11,11 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aha.config import Config, Table, build, load_toml, merge, parse_overrides, stage_configs
+from aha.config import (
+    Config,
+    Table,
+    build,
+    can_say_none,
+    load_toml,
+    merge,
+    parse_overrides,
+    stage_configs,
+)
 from aha.errors import UserError, nearest
-from aha.recipes.recipe import Recipe
+from aha.pipeline.sources import is_file
+from aha.recipes.recipe import Recipe, RecipeConfig
+from aha.trainers.config import GrpoConfig
 
-ConfigT = TypeVar("ConfigT", bound=Config)
+ConfigT = TypeVar("ConfigT", bound=RecipeConfig)
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -55,8 +66,18 @@ def read_preset(recipe: Recipe[Any], name: str) -> dict[str, Any]:
             known = f"presets: {', '.join(preset_names(recipe.name))}, or a TOML file"
             hint = f"did you mean {near}? {known}" if near else known
             raise UserError(f"the recipe {recipe.name} has no preset {name!r}", hint=hint)
-    table = load_toml(path)
+    table = with_templates_beside(path.parent, load_toml(path))
     return with_algorithm(recipe.config, table)
+
+
+def with_templates_beside(folder: Path, table: Table) -> dict[str, Any]:
+    """`table` with the full path of every `template` that is a file beside the preset."""
+    out = dict(table)
+    for stage, values in table.items():
+        name = values.get("template") if isinstance(values, dict) else None
+        if isinstance(name, str) and is_file(folder / name):
+            out[stage] = {**values, "template": str(folder / name)}
+    return out
 
 
 def preset_names(recipe: str) -> list[str]:
@@ -71,16 +92,13 @@ def algorithms() -> dict[str, dict[str, Any]]:
 
 
 def with_algorithm(kind: type[Config], table: Table) -> dict[str, Any]:
-    """`table` with the values of each stage's algorithm beneath what the stage sets itself."""
-    expanded = dict(table)
-    for stage, config in stage_configs(kind).items():
-        given = table.get(stage)
-        if not isinstance(given, dict) or "algorithm" not in config.model_fields:
-            continue
-        name = given.get("algorithm")
-        if isinstance(name, str):
-            expanded[stage] = {**algorithms().get(name, {}), **given}
-    return expanded
+    """`table` with the values of its algorithm beneath what the RL stages set themselves."""
+    name = table.get("algorithm")
+    values = algorithms().get(name) if isinstance(name, str) else None
+    if values is None:
+        return dict(table)
+    is_rl = {stage: issubclass(config, GrpoConfig) for stage, config in stage_configs(kind).items()}
+    return merge({stage: values for stage in is_rl if is_rl[stage]}, table)
 
 
 def _known(kind: type[Config], key: str, option: str, value: Any) -> Any:
@@ -101,7 +119,11 @@ def as_toml(config: Config) -> str:
 
 
 def _toml_lines(kind: type[Config], table: Table) -> str:
-    assigned = {key: f"{key} = {_toml_value(value)}" for key, value in table.items()}
+    assigned = {
+        key: f"{key} = {_toml_value(value)}"
+        for key, value in table.items()
+        if value is not None or can_say_none(kind, key)
+    }
     width = max((len(line) for line in assigned.values()), default=0)
     fields = kind.model_fields
     return "\n".join(f"{a:<{width}}  # {fields[key].description}" for key, a in assigned.items())

@@ -5,11 +5,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pydantic import Field
+
 from aha.config import Config
 from aha.errors import UserError, nearest
 from aha.pipeline.stage import Stage
 
-ConfigT = TypeVar("ConfigT", bound=Config)
+
+class RecipeConfig(Config):
+    """What every recipe can be told about the run as a whole; a stage has a field of its own."""
+
+    ranks: int | None = Field(
+        None,
+        ge=1,
+        le=4_096,
+        description="processes that share the work; none: one a physical core, at most 16",
+    )
+
+
+ConfigT = TypeVar("ConfigT", bound=RecipeConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +32,13 @@ class Recipe(Generic[ConfigT]):
 
     name: str
     config: type[ConfigT]
-    """One field a stage, named like it, and the fields of the whole recipe (`model`)."""
+    """One field a stage, named like it, and the fields of the whole recipe."""
     main_stage: str
     """Where a bare `--set key=value` goes."""
     default_preset: str
     stages: Callable[[ConfigT], list[Stage[Any]]]
-    resolve: Callable[[ConfigT, int | None], ConfigT]
-    """Derive every `None` that means "derive"; the number is the ranks of an earlier session."""
+    resolve: Callable[[ConfigT], ConfigT]
+    """Derive every `None` that means "derive"."""
     sentence: Callable[[ConfigT], str]
     """The size of a resolved config in one sentence."""
 

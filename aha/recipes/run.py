@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aha.config import Config, build
+from aha.config import build
 from aha.errors import UserError
 from aha.pipeline.execute import execute
 from aha.pipeline.launch import launched
@@ -14,7 +14,7 @@ from aha.pipeline.ranks import Ranks
 from aha.pipeline.run_dir import RunDir, is_run, next_run_path, open_run, read_run, resume_command
 from aha.pipeline.stage import Stage
 from aha.recipes.presets import load_config
-from aha.recipes.recipe import Recipe, load_recipe
+from aha.recipes.recipe import Recipe, RecipeConfig, load_recipe
 
 RUNS = Path("runs")
 
@@ -24,7 +24,7 @@ class Plan:
     """A recipe with its config resolved: what `--dry-run` shows and `run` does."""
 
     recipe: Recipe[Any]
-    config: Config
+    config: RecipeConfig
     stages: list[Stage[Any]]
 
     @property
@@ -35,7 +35,7 @@ class Plan:
     @property
     def ranks(self) -> int:
         """Processes that share the work."""
-        return int(getattr(self.config, self.recipe.main_stage).ranks)
+        return self.config.ranks or 1
 
 
 def plan(
@@ -64,7 +64,9 @@ def plan(
         overrides=overrides,
         base=saved if is_unnamed else None,
     )
-    resolved = kind.resolve(config, saved[kind.main_stage]["ranks"] if saved else None)
+    if saved is not None and config.ranks is None:
+        config = config.replace(ranks=saved["ranks"])
+    resolved = kind.resolve(config)
     return Plan(kind, resolved, kind.stages(resolved))
 
 

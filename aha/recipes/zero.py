@@ -4,23 +4,31 @@ Differs from the paper: one maximum length for the whole run (the paper raises i
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from aha.config import Config
+from aha.chat.templates import TEMPLATES
+from aha.errors import UserError, nearest
 from aha.evals.config import EvaluateConfig
 from aha.pipeline.machine import default_ranks
-from aha.pipeline.sources import Source, model_source
+from aha.pipeline.sources import Source, is_file, model_source
 from aha.pipeline.stage import Stage, StageContext, StageResult
-from aha.recipes.recipe import Recipe
+from aha.recipes.recipe import Recipe, RecipeConfig
+from aha.tasks.registry import load_task
 from aha.trainers.config import GrpoConfig
 
+NAMED_TEMPLATES = [name for name in TEMPLATES if name != "custom"]
+Algorithm = Literal["r1", "modern", "dapo", "dr_grpo", "gspo", "cispo"]
 
-class ZeroConfig(Config):
+
+class ZeroConfig(RecipeConfig):
     """The whole recipe: a model, the RL stage and the evaluation."""
 
     model: str = Field(min_length=1, description="base model: embedded, or a Hugging Face folder")
+    algorithm: Algorithm = Field(
+        "modern", description="named values of keys of the RL stage; keys you set yourself win"
+    )
     zero: GrpoConfig = Field(GrpoConfig(), description="the reinforcement learning stage")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="before and after")
 
@@ -28,34 +36,32 @@ class ZeroConfig(Config):
 def stages(config: ZeroConfig) -> list[Stage[Any]]:
     """Train with GRPO, then compare the result with the base model."""
     base = model_source(config.model)
-    tasks = task_files(config.zero.task)
-    zero = Stage("zero", config.zero, _train, {"model": base, **tasks})
-    held_out = task_files(config.evaluate.task or ())
-    evaluate = Stage(
-        "evaluate", config.evaluate, _evaluate, {"model": zero, "base": base, **held_out}
-    )
-    return [zero, evaluate]
+    rl, evaluation = config.zero, config.evaluate
+    files = prompt_files(rl.task, rl.template)
+    zero = Stage("zero", rl, _train, {"model": base, **files})
+    files = prompt_files(evaluation.task or rl.task, evaluation.template or rl.template)
+    return [
+        zero,
+        Stage("evaluate", evaluation, _evaluate, {"model": zero, "base": base, **files}),
+    ]
 
 
-def resolve(config: ZeroConfig, ranks: int | None) -> ZeroConfig:
+def resolve(config: ZeroConfig) -> ZeroConfig:
     """Fill in what is derived: the ranks from the machine, the evaluation from the training."""
-    rl = config.zero
-    ranks = rl.ranks or ranks or default_ranks(rl.prompts_per_step)
-    evaluation = config.evaluate
+    rl, evaluation = config.zero, config.evaluate
     inherited = {
         key: getattr(rl, key)
         for key in ("task", "template", "max_new_tokens", "dtype")
         if getattr(evaluation, key) is None
     }
-    return config.model_copy(
-        update={"zero": rl.replace(ranks=ranks), "evaluate": evaluation.replace(**inherited)}
-    )
+    ranks = config.ranks or default_ranks(rl.prompts_per_step)
+    return config.model_copy(update={"ranks": ranks, "evaluate": evaluation.replace(**inherited)})
 
 
 def sentence(config: ZeroConfig) -> str:
     """The size of a run: "16 prompts x 16 samples = 256 responses a step, ..."."""
     rl = config.zero
-    ranks, responses = rl.ranks or 1, rl.responses_per_step
+    ranks, responses = config.ranks or 1, rl.responses_per_step
     tokens = responses * rl.max_new_tokens
     updates = "1 update" if rl.minibatches == 1 else f"{rl.minibatches} updates"
     share = "1 rank" if ranks == 1 else f"{ranks} ranks, about {responses // ranks} responses each"
@@ -66,10 +72,24 @@ def sentence(config: ZeroConfig) -> str:
     )
 
 
-def task_files(tasks: tuple[str, ...]) -> dict[str, Source]:
-    """Task files among `tasks` as inputs, so that a changed file is another stage."""
-    files = [task for task in tasks if Path(task).is_file()]
-    return {f"task {file}": Source(file, Path(file)) for file in files}
+def prompt_files(tasks: tuple[str, ...], template: str) -> dict[str, Source]:
+    """Task and template files as inputs, so that a changed file is another stage.
+
+    UserError for a task or a template that does not exist, before anything has started.
+    """
+    for task in tasks:
+        try:
+            load_task(task)
+        except OSError as failure:
+            hint = "see: aha tasks list"
+            raise UserError(f"task {task!r}: {failure.strerror}", hint=hint) from None
+    if template not in NAMED_TEMPLATES and not is_file(template):
+        near = nearest(template, NAMED_TEMPLATES)
+        known = f"templates: {', '.join(NAMED_TEMPLATES)}, or a text file with {{question}} in it"
+        hint = f"did you mean {near}? {known}" if near else known
+        raise UserError(f"unknown template {template!r}", hint=hint)
+    names = [*(("task", name) for name in tasks), ("template", template)]
+    return {f"{kind} {n}": Source(n, Path(n)) for kind, n in names if is_file(n)}
 
 
 def _train(ctx: StageContext[GrpoConfig]) -> StageResult:

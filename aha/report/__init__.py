@@ -1,4 +1,4 @@
-"""Reports: reads run directories (and nothing else), writes a table, a JSON object or one HTML page."""
+"""Reports: read run directories and nothing else; a table, a JSON object or one HTML page."""
 
 from aha.report.page import write_html
 from aha.report.reader import RunData, read_run

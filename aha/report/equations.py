@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from aha.rewards.expression import evaluate
 
@@ -16,7 +17,7 @@ MAX_EQUATIONS = 400
 
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _EQUALS = re.compile(r"(?<![<>!=:])=(?!=)")
-_SIGNS = str.maketrans("×÷−–·（）", "*/--*()")
+_SIGNS = str.maketrans("\u00d7\u00f7\u2212\u2013\u00b7\uff08\uff09", "*/--*()")
 _LATEX = {r"\times": "*", r"\cdot": "*", r"\div": "/"}
 _DECIMAL = re.compile(r"(\d+)\.(\d+)")
 _CALL_OR_NAME = re.compile(r"[A-Za-z_^}\]]")
@@ -42,9 +43,14 @@ def find_equations(text: str) -> list[Equation]:
     return list(_scan(_normalise(text)))
 
 
+@lru_cache(maxsize=50_000)
 def value_of(text: str) -> Fraction | None:
     """The exact value of an expression that may contain decimals, or None."""
-    return evaluate(_DECIMAL.sub(lambda match: f"({match[1]}{match[2]}/1{'0' * len(match[2])})", text))
+    return evaluate(_DECIMAL.sub(_as_fraction, text))
+
+
+def _as_fraction(decimal: re.Match[str]) -> str:
+    return f"({decimal[1]}{decimal[2]}/1{'0' * len(decimal[2])})"
 
 
 def chained(equation: Equation, earlier: Equation) -> str | None:
@@ -102,8 +108,10 @@ def _rounds_to(true: Fraction, right: str) -> bool:
     """Whether the right side is `true` rounded or cut to the decimals it shows."""
     match = re.fullmatch(r"-?\d+\.(\d+)", right)
     value = value_of(right) if match else None
-    return match is not None and value is not None and (
-        abs(value - true) < Fraction(1, 10 ** len(match[1]))
+    return (
+        match is not None
+        and value is not None
+        and (abs(value - true) < Fraction(1, 10 ** len(match[1])))
     )
 
 

@@ -1,19 +1,23 @@
 """Which metrics are drawn in which figure, as plain data that the page's script draws.
 
-The first figures are those of DeepSeek-R1: accuracy and length over steps (arXiv 2501.12948 Fig. 1),
-reflection words (v2, C.2) and language consistency (v2, Fig. 7).
+The first figures are those of DeepSeek-R1: accuracy and length over steps (arXiv 2501.12948,
+Fig. 1), reflection words (v2, C.2) and language consistency (v2, Fig. 7).
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from aha.report.outcomes import CONS_AT_16, Measured, tasks_of
+from aha.report.outcomes import Measured, Outcome, tasks_of
 from aha.report.reader import Row, StageData
 
 Unit = Literal["fraction", "tokens", "words", "number", "seconds"]
 MAX_POINTS = 400
 """A longer curve is drawn as the means of this many stretches."""
+MAX_LINES = 8
+MUTED = 5
+"""Colour of the training samples where the other colours stand for tasks."""
 MAX_GENERIC_FIGURES = 60
 
 
@@ -62,7 +66,7 @@ class FigureGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureSpec:
-    """What a figure draws: a measure of the evaluations, metrics of the training batches, or both."""
+    """What a figure draws: a measure of the evaluations, metrics of the batches, or both."""
 
     id: str
     title: str
@@ -70,14 +74,18 @@ class FigureSpec:
     note: str = ""
     measure: str = ""
     keys: tuple[str, ...] = ()
-    """Exact metric names; the first that was logged is drawn, `PREFIX/*` draws all."""
+    """Metric names or `PREFIX/*`: the first of them that was logged is drawn."""
+    together: bool = False
+    """Draw all of `keys`, not only the first that was logged."""
+    hide_zero: bool = False
+    """Leave the figure out if everything in it is 0: it was not measured."""
     from_zero: bool = True
 
 
 PAPER = (
-    FigureSpec(id="accuracy", title="Accuracy on held-out problems", unit="fraction",
+    FigureSpec(id="accuracy", title="Accuracy", unit="fraction",
                measure="pass@1", keys=("rollout/accuracy", "reward/accuracy"),
-               note="pass@1, one sample a problem; the band is ±1 standard error."),
+               note="pass@1 on problems never trained on; the band is \u00b11 standard error."),
     FigureSpec(id="length", title="Response length", unit="tokens", measure="length_tokens",
                keys=("rollout/length_tokens",), note="Mean tokens a response."),
     FigureSpec(id="reflection", title="Reflection words a response", unit="words",
@@ -94,7 +102,7 @@ PAPER = (
     FigureSpec(id="entropy", title="Entropy", unit="number", keys=("rollout/entropy",),
                note="Nats a token, at the sampling temperature."),
     FigureSpec(id="kl", title="KL divergence", unit="number", keys=("kl", "loss/kl"),
-               note="Nats a token, from the model before training."),
+               hide_zero=True, note="Nats a token, from the reference model."),
 )  # fmt: skip
 HEALTH = (
     FigureSpec(id="reward", title="Reward and its parts", unit="number", keys=("reward/*",)),
@@ -102,7 +110,7 @@ HEALTH = (
                keys=("rollout/equal_reward_groups",),
                note="All samples earned the same reward, so the advantage is 0."),
     FigureSpec(id="truncated", title="Truncated responses", unit="fraction",
-               keys=("rollout/truncated",), note="Cut at the token limit."),
+               measure="truncated", keys=("rollout/truncated",), note="Cut at the token limit."),
     FigureSpec(id="clip", title="Clip fraction", unit="fraction", keys=("clip_fraction",),
                note="Tokens whose importance ratio was clipped."),
     FigureSpec(id="grad", title="Gradient norm", unit="number", keys=("grad_norm",),
@@ -110,7 +118,14 @@ HEALTH = (
     FigureSpec(id="lr", title="Learning rate", unit="number", keys=("optim/lr",)),
 )  # fmt: skip
 LOSS = (
-    FigureSpec(id="loss", title="Loss", unit="number", keys=("loss/*",), from_zero=False),
+    FigureSpec(
+        id="loss",
+        title="Loss",
+        unit="number",
+        keys=("loss/*", "eval/loss"),
+        together=True,
+        from_zero=False,
+    ),
 )
 TIME = (
     FigureSpec(id="time", title="Time a step", unit="seconds", keys=("time/*",)),
@@ -119,12 +134,12 @@ TIME = (
 )  # fmt: skip
 
 
-def figure_groups(stage: StageData, *, cons_after: Measured | None = None) -> list[FigureGroup]:
+def figure_groups(stage: StageData, *, majority: Outcome | None = None) -> list[FigureGroup]:
     """All figures of a stage: those of the paper, health, then whatever else was logged."""
     used: set[str] = {"step"}
     paper = _draw_all(PAPER, stage, used)
-    if cons_after is not None:
-        paper = [_with_level(figure, cons_after) for figure in paper]
+    if majority is not None and majority.after is not None:
+        paper = [_with_level(figure, majority.spec.label, majority.after) for figure in paper]
     trained_by_reward = bool(paper)
     loss = _draw_all(LOSS, stage, used)
     health = _draw_all(HEALTH, stage, used) + _draw_all(TIME, stage, used, rows=stage.timing)
@@ -152,15 +167,16 @@ def _draw_all(
 
 def _draw(spec: FigureSpec, stage: StageData, used: set[str], rows: list[Row]) -> Figure | None:
     series = _measured(spec, stage, used)
-    keys = _matching(spec.keys, rows, used)
+    num_tasks = len(series)
+    keys = _matching(spec, rows, used)
     for index, key in enumerate(keys):
         used.add(key)
-        name = "training samples" if series else key
-        alone = len(keys) == 1 and not series
-        color = 0 if series or alone else index
-        style: Literal["training", "plain"] = "training" if series else "plain"
+        name = "training samples" if num_tasks else key
+        alone = len(keys) == 1
+        color = (0 if num_tasks < 2 else MUTED) if num_tasks or alone else index
+        style: Literal["training", "plain"] = "training" if num_tasks else "plain"
         series.append(Series(name=name, points=_points(rows, key), style=style, color=color))
-    if not series:
+    if not series or (spec.hide_zero and not any(p[1] for line in series for p in line.points)):
         return None
     return Figure(
         id=spec.id,
@@ -183,21 +199,21 @@ def _measured(spec: FigureSpec, stage: StageData, used: set[str]) -> list[Series
         points = _points(stage.metrics, key, thin=True)
         if points:
             used |= {key, f"{key}_stderr", f"{key}_n"}
-            name = task if len(tasks) > 1 else f"held-out {task}"
+            name = task if len(tasks) > 1 else "unseen problems"
             series.append(Series(name=name, points=points, style="measured", color=index))
     return series
 
 
-def _matching(keys: tuple[str, ...], rows: list[Row], used: set[str]) -> list[str]:
+def _matching(spec: FigureSpec, rows: list[Row], used: set[str]) -> list[str]:
     logged = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in used]
-    for key in keys:
-        if key.endswith("/*"):
-            found = [name for name in logged if name.startswith(key[:-1])]
-        else:
-            found = [key] if key in logged else []
-        if found:
-            return found[:8]
-    return []
+    matches = [[name for name in logged if _matches(name, key)] for key in spec.keys]
+    found = [names for names in matches if names]
+    drawn = found if spec.together else found[:1]
+    return [name for names in drawn for name in names][:MAX_LINES]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("/*") else name == pattern
 
 
 def _points(rows: list[Row], key: str, *, thin: bool = False) -> list[list[float]]:
@@ -207,8 +223,9 @@ def _points(rows: list[Row], key: str, *, thin: bool = False) -> list[list[float
     a mean of measurements would need another standard error.
     """
     error = f"{key}_stderr"
+    columns = (key, error)
     points = [
-        [float(row["step"]), row[key], row[error]] if error in row else [float(row["step"]), row[key]]
+        [float(row["step"]), *(row[column] for column in columns if column in row)]
         for row in rows
         if key in row
     ]
@@ -217,23 +234,17 @@ def _points(rows: list[Row], key: str, *, thin: bool = False) -> list[list[float
     edges = [round(index * len(points) / MAX_POINTS) for index in range(MAX_POINTS + 1)]
     if thin:
         return [points[end - 1] for end in edges[1:]]
-    stretches = (points[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True))
+    stretches = (points[start:end] for start, end in itertools.pairwise(edges))
     return [[stretch[-1][0], sum(p[1] for p in stretch) / len(stretch)] for stretch in stretches]
 
 
-def _with_level(figure: Figure, cons: Measured) -> Figure:
+def _with_level(figure: Figure, label: str, measured: Measured) -> Figure:
+    """The accuracy figure with a dashed line for the majority vote, as in the paper's figure 1."""
     if figure.id != "accuracy":
         return figure
-    level = Level(name=f"{CONS_AT_16.label} after training", value=cons.value, stderr=cons.stderr)
-    note = f"{figure.note} Dashed: majority of 16 samples, after training."
-    return Figure(
-        id=figure.id,
-        title=figure.title,
-        unit=figure.unit,
-        note=note,
-        series=figure.series,
-        levels=[level],
-    )
+    level = Level(name=f"{label} after training", value=measured.value, stderr=measured.stderr)
+    note = f"{figure.note} Dashed: the majority vote, after training."
+    return replace(figure, note=note, levels=[level])
 
 
 def _generic(stage: StageData, used: set[str]) -> list[Figure]:

@@ -1,10 +1,13 @@
 """How numbers are written for people: the same in the terminal and on the page."""
 
+import itertools
+
 from aha.report.outcomes import Measured, Outcome, Unit
 
-SPARKS = "▁▂▃▄▅▆▇█"
+SPARKS = "".join(map(chr, range(0x2581, 0x2589)))
 ASCII_SPARKS = "_.-=+*%#"
 MAX_SPARKS = 32
+DASH, MINUS, PLUS_MINUS, TIMES = "\u2013", "\u2212", "\u00b1", "\u00d7"
 
 
 def format_value(value: float, unit: Unit) -> str:
@@ -15,13 +18,13 @@ def format_value(value: float, unit: Unit) -> str:
 
 
 def format_measured(measured: Measured | None, unit: Unit) -> str:
-    """The value with its standard error, `94.2% ±0.8`; a dash where nothing is known."""
+    """The value and its standard error around a plus-minus sign; a dash for None."""
     if measured is None:
-        return "–"
+        return DASH
     text = format_value(measured.value, unit)
     if measured.stderr is None:
         return text
-    return f"{text} ±{format_value(measured.stderr, unit).rstrip('%')}"
+    return f"{text} {PLUS_MINUS}{format_value(measured.stderr, unit).rstrip('%')}"
 
 
 def format_change(outcome: Outcome) -> str:
@@ -30,9 +33,9 @@ def format_change(outcome: Outcome) -> str:
         return ""
     factor = outcome.factor
     if factor is not None and (factor >= 1.5 or (outcome.spec.unit != "fraction" and factor > 0)):
-        return f"×{factor:,.1f}" if factor < 100 else f"×{factor:,.0f}"
+        return f"{TIMES}{factor:,.1f}" if factor < 100 else f"{TIMES}{factor:,.0f}"
     difference = outcome.after.value - outcome.before.value
-    sign = "+" if difference >= 0 else "−"
+    sign = "+" if difference >= 0 else MINUS
     if outcome.spec.unit == "fraction":
         return f"{sign}{100 * abs(difference):.1f} points"
     return f"{sign}{format_value(abs(difference), outcome.spec.unit)}"
@@ -48,7 +51,7 @@ def format_number(value: float) -> str:
 def format_seconds(seconds: float | None) -> str:
     """`48 s`, `2 min 40 s`, `3 h 05 min`, `2 d 4 h`."""
     if seconds is None:
-        return "–"
+        return DASH
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
@@ -77,7 +80,4 @@ def bucket_means(values: list[float], num_buckets: int) -> list[float]:
     """Means of up to `num_buckets` equal stretches of the values."""
     count = min(num_buckets, len(values))
     edges = [round(index * len(values) / count) for index in range(count + 1)]
-    return [
-        sum(values[start:end]) / (end - start)
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [sum(values[start:end]) / (end - start) for start, end in itertools.pairwise(edges)]

@@ -1,4 +1,4 @@
-"""How honest looking back is: of wrong values, how many were caught; of right ones, how many doubted."""
+"""How honest looking back is: how many wrong values it catches, how many right ones it doubts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -52,6 +52,9 @@ def judgement_rows(survey: Survey) -> list[list[str]]:
     ends = [steps[:third], steps[-third:]] if len(steps) > 1 else [steps]
     merged = [_merge([by_step[step] for step in part]) for part in ends]
     header = ["", *(f"steps {part[0]} to {part[-1]}" for part in ends)]
+    for when, rates in _evaluated(survey).items():
+        header.append(f"held-out, {when}")
+        merged.append(rates)
     return [
         header,
         ["wrong values that were checked and called wrong", *map(_caught, merged)],
@@ -63,11 +66,16 @@ def judgement_rows(survey: Survey) -> list[list[str]]:
 
 def _main_stage(survey: Survey) -> dict[int, CorrectionRates]:
     """Step -> rates of the stage with the most sampled steps."""
-    stages = Counter(stage for stage, _ in survey.rates)
+    stages = Counter(stage for stage, _, when in survey.rates if not when)
     if not stages:
         return {}
     main = stages.most_common(1)[0][0]
-    return {step: rates for (stage, step), rates in survey.rates.items() if stage == main}
+    return {step: rates for (stage, step, _), rates in survey.rates.items() if stage == main}
+
+
+def _evaluated(survey: Survey) -> dict[str, CorrectionRates]:
+    """Rates of the last evaluation before and after training."""
+    return {when: rates for (_, _, when), rates in survey.rates.items() if when}
 
 
 def _fractions(by_step: dict[int, CorrectionRates]) -> list[Figure]:

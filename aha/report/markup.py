@@ -1,9 +1,10 @@
 """Marks up a sample for reading: thought and answer, reflection words, words of another language.
 
-The result is a list of [classes, text] pieces, never HTML: the page sets them as text nodes, so that
-nothing a model writes can become markup.
+The result is a list of [classes, text] pieces, never HTML: the page sets them as text nodes, so
+that nothing a model writes can become markup.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,9 @@ _REFLECTION = re.compile(
 _HAN_RUN = r"[\u3400-\u4dbf\u4e00-\u9fff]+"
 _LATIN_WORD = r"[A-Za-z]{2,}"
 _FOREIGN = {"en": re.compile(_HAN_RUN), "zh": re.compile(_LATIN_WORD)}
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
 
 MARKS = {"fix": "fix", "unrepaired": "caught", "missed": "missed", "false_alarm": "alarm"}
 """Correction kind -> class of its mark; the others are not marked."""
@@ -45,7 +48,7 @@ def _show(match: re.Match[str]) -> str:
     if code < 0x20:
         return chr(0x2400 + code)
     name = unicodedata.name(match[0], "").title()
-    return f"⟨{name or f'U+{code:04X}'}⟩"
+    return f"[{name or f'U+{code:04X}'}]"
 
 
 def thought_of(text: str) -> str:
@@ -77,16 +80,13 @@ def mark_up(
 
 def _parts(text: str) -> Iterator[Span]:
     """Where the thought and the answer lie."""
-    parsed = parse_response(text)
-    end = 0
-    if (thought := thought_of(text)).strip():
-        start = text.find(thought)
-        end = start + len(thought)
-        yield start, end, "k"
-    if parsed.answer:
-        start = text.rfind(parsed.answer)
-        if start >= end:
-            yield start, start + len(parsed.answer), "a"
+    answer, thought = parse_response(text).answer, thought_of(text)
+    answer_start = text.rfind(answer) if answer else len(text)
+    start = text.find(thought)
+    if thought.strip() and start < answer_start:
+        yield start, min(start + len(thought), answer_start), "k"
+    if answer:
+        yield answer_start, answer_start + len(answer), "a"
 
 
 def _found(pattern: re.Pattern[str], text: str, start: int, end: int, mark: str) -> list[Span]:
@@ -104,7 +104,7 @@ def _cut(text: str, spans: Sequence[Span]) -> list[Piece]:
             closing.setdefault(end, []).append(mark)
     active: list[str] = []
     pieces = []
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         for mark in closing.get(start, ()):
             active.remove(mark)
         active += opening.get(start, ())

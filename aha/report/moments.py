@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (Chinese punctuation)
 """Finds self-corrections in a chain of thought and says whether they were right.
 
 A model that writes "wait" is not yet a model that corrects itself. So every check is judged twice:
@@ -51,9 +52,7 @@ REPLACED_BY = (
     r"[\s,;.，；。]*(?:so(?: it is)?|it is|(?:it )?should be|所以是?|应为|应该是|应是|是)"
     rf"\s*(?P<value>{_NUMBER})(?!\s*[-+*/=])"
 )
-GUESS_FAILED = (
-    rf"(?P<value>{_NUMBER})\s*(?:is not|isn't|!=|≠|不是|不等于)\s*(?P<target>{_NUMBER})"
-)
+GUESS_FAILED = rf"(?P<value>{_NUMBER})\s*(?:is not|isn't|!=|≠|不是|不等于)\s*(?P<target>{_NUMBER})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,11 +252,12 @@ def _words(text: str) -> list[_Word]:
     """Guesses, judgements and triggers, none inside another: the earlier of these three wins."""
     found: list[_Word] = []
     for match in _GUESS_FAILED.finditer(text):
-        found.append(_Word("guess", match.start(), match.end(), _value(match), _value(match, "target")))
+        target = _value(match, "target")
+        found.append(_Word("guess", match.start(), match.end(), _value(match), target))
     for match in _CALLED_WRONG.finditer(text):
         new = _REPLACED_BY.match(text, match.end())
-        end = new.end() if new else match.end()
-        found.append(_Word("wrong", match.start(), end, _value(match), _value(new) if new else None))
+        end, other = (new.end(), _value(new)) if new else (match.end(), None)
+        found.append(_Word("wrong", match.start(), end, _value(match), other))
     for match in _CALLED_RIGHT.finditer(text):
         found.append(_Word("right", match.start(), match.end(), _value(match)))
     found += [_Word("trigger", match.start(), match.end()) for match in _TRIGGERS.finditer(text)]

@@ -1,11 +1,11 @@
 """The numbers a run is judged by, before and after, with their standard errors."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aha.report.reader import RunData, StageData
+from aha.report.reader import RunData, StageData, as_number
 
 Unit = Literal["fraction", "tokens", "words"]
 
@@ -62,16 +62,19 @@ def _spec(measure: str, label: str, unit: Unit, explanation: str) -> OutcomeSpec
     )
 
 
-PASS_AT_1 = _spec("pass@1", "pass@1", "fraction", "held-out problems solved by one sample")
-CONS_AT_16 = _spec("cons@16", "cons@16", "fraction", "solved by the majority of 16 samples")
 SPECS = (
-    PASS_AT_1,
-    CONS_AT_16,
-    _spec("format", "format", "fraction", "responses with one thought and one answer"),
+    _spec("pass@1", "pass@1", "fraction", "held-out problems solved by one sample"),
+    _spec("cons@16", "cons@16", "fraction", "solved by the majority of 16 samples"),
+    OutcomeSpec(
+        label="without reflecting", unit="fraction", measure="", before_key="",
+        after_key="pass@1_without_reflection",
+        explanation="pass@1 after training with words like \"wait\" forbidden",
+    ),
     _spec("length_tokens", "length", "tokens", "mean tokens a response"),
-    _spec("reflection", "reflection", "words", "reflection words a response (wait, check, but, ...)"),
+    _spec("reflection", "reflection", "words", "words like wait, check and but, a response"),
+    _spec("format", "format", "fraction", "one think block, then one answer block"),
     _spec("language_consistency", "one language", "fraction",
-          "share of the thought in the question's language"),
+          "words of the thought in the question's language"),
 )  # fmt: skip
 
 
@@ -81,11 +84,26 @@ def outcomes(run: RunData) -> list[Outcome]:
     first, last = evaluated_ends(run)
     found = []
     for spec in SPECS:
+        spec = _of_this_size(spec, headline)
         before = _from_headline(headline, spec.before_key) or _mean(first, spec.measure)
         after = _from_headline(headline, spec.after_key) or _mean(last, spec.measure)
         if before or after:
             found.append(Outcome(spec=spec, before=before, after=after))
     return found
+
+
+def majority_of(rows: Sequence[Outcome]) -> Outcome | None:
+    """The majority vote among outcomes."""
+    return next((row for row in rows if row.spec.measure.startswith("cons@")), None)
+
+
+def _of_this_size(spec: OutcomeSpec, headline: Mapping[str, Any]) -> OutcomeSpec:
+    """The majority vote under the number of samples that this run took."""
+    sizes = [match[1] for key in headline if (match := re.fullmatch(r"cons@(\d+)_after", key))]
+    if not sizes or not spec.measure.startswith("cons@"):
+        return spec
+    name = f"cons@{sizes[0]}"
+    return _spec(name, name, "fraction", f"solved by the majority of {sizes[0]} samples")
 
 
 def headline_of(run: RunData) -> dict[str, Any]:
@@ -101,9 +119,7 @@ def full_headline(run: RunData) -> dict[str, Any]:
     recorded = headline_of(run)
     if run.recipe != "zero":
         return recorded
-    derived: dict[str, Any] = {}
-    for name in HEADLINE_NAMES:
-        derived[name] = None
+    derived: dict[str, Any] = dict.fromkeys(HEADLINE_NAMES)
     for outcome in outcomes(run):
         ends = (outcome.spec.before_key, outcome.before), (outcome.spec.after_key, outcome.after)
         for key, measured in ends:
@@ -143,15 +159,9 @@ def tasks_of(stage: StageData) -> list[str]:
     return list(dict.fromkeys(match["task"] for match in matches if match))
 
 
-def _from_headline(headline: dict[str, Any], key: str) -> Measured | None:
-    value, stderr = headline.get(key), headline.get(f"{key}_stderr")
-    if not _is_number(value):
-        return None
-    return Measured(float(value), float(stderr) if _is_number(stderr) else None)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _from_headline(headline: Mapping[str, Any], key: str) -> Measured | None:
+    value = as_number(headline.get(key))
+    return None if value is None else Measured(value, as_number(headline.get(f"{key}_stderr")))
 
 
 def _mean(row: dict[str, float], measure: str) -> Measured | None:
@@ -172,4 +182,4 @@ def _combined(stderrs: Sequence[float | None]) -> float | None:
     known = [stderr for stderr in stderrs if stderr is not None]
     if len(known) < len(stderrs):
         return None
-    return sum(stderr**2 for stderr in known) ** 0.5 / len(known)
+    return float(sum(stderr**2 for stderr in known) ** 0.5) / len(known)

@@ -8,26 +8,35 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from aha.report.figures import as_json, figure_groups
-from aha.report.formats import format_change, format_measured, format_seconds, format_value
+from aha.report.formats import (
+    DASH,
+    PLUS_MINUS,
+    TIMES,
+    format_change,
+    format_measured,
+    format_seconds,
+    format_value,
+)
 from aha.report.judgement import judgement_figures, judgement_rows
 from aha.report.markup import visible
-from aha.report.outcomes import CONS_AT_16, Outcome, headline_of, outcomes
+from aha.report.outcomes import Outcome, headline_of, majority_of, outcomes
 from aha.report.reader import RunData
-from aha.report.samples import EmbeddedSamples, embed_samples, moment_json
+from aha.report.samples import EmbeddedSamples, embed_samples, inert, moment_json
 from aha.report.summary import stage_table, status_line
 from aha.report.survey import Survey, survey_samples
 
 MAX_PAGE_BYTES = 3_000_000
+SCRIPTS = ("plots.js", "samples.js")
 RECIPES = {
     "zero": "R1-Zero: reinforcement learning with rule rewards, straight on a base model",
-    "r1": "DeepSeek-R1: cold start, reasoning RL, rejection sampling with SFT, RL for all scenarios",
+    "r1": "DeepSeek-R1: cold start, reasoning RL, rejection sampling with SFT, RL for everything",
     "distill": "Distillation: a small model learns from the samples of a large one",
     "base": "Pre-training of a base model",
 }
@@ -35,19 +44,19 @@ CONFIG_FACTS = (
     ("model", ("model", "model_path", "base_model")),
     ("tasks", ("tasks", "task")),
     ("steps", ("num_steps",)),
-    ("prompts a step", ("prompts_per_step",)),
-    ("samples a prompt", ("samples_per_prompt",)),
+    ("prompts", ("prompts_per_step",)),
+    ("samples", ("samples_per_prompt",)),
 )
 
 
 def write_html(run: RunData, path: str | Path, *, max_bytes: int = MAX_PAGE_BYTES) -> Path:
     """Write the report of a run to `path`, at most about `max_bytes` large."""
     target = Path(path)
-    target.write_bytes(render_html(run, max_bytes=max_bytes))
+    target.write_bytes(page_bytes(run, max_bytes=max_bytes))
     return target
 
 
-def render_html(run: RunData, *, max_bytes: int = MAX_PAGE_BYTES) -> bytes:
+def page_bytes(run: RunData, *, max_bytes: int = MAX_PAGE_BYTES) -> bytes:
     """The page in UTF-8. Samples fill what the rest leaves of `max_bytes`."""
     survey = survey_samples(run)
     data = page_data(run, survey)
@@ -58,14 +67,15 @@ def render_html(run: RunData, *, max_bytes: int = MAX_PAGE_BYTES) -> bytes:
 
 def page_data(run: RunData, survey: Survey) -> dict[str, Any]:
     """What the page's script draws, without the samples."""
-    cons = next((row.after for row in outcomes(run) if row.spec is CONS_AT_16), None)
+    majority = majority_of(outcomes(run))
     stages = []
     for stage in run.with_metrics():
-        groups = as_json(figure_groups(stage, cons_after=cons))
+        groups = as_json(figure_groups(stage, majority=majority))
         stages.append({"name": visible(stage.name), "groups": groups})
     return {
         "stages": stages,
         "sampledStages": [visible(stage.name) for stage in run.stages],
+        "numSampledStages": len({key.stage for key in survey.groups if not key.when}),
         "moments": {
             "fixes": [moment_json(moment) for moment in survey.fixes],
             "failures": [moment_json(moment) for moment in survey.failures],
@@ -77,12 +87,12 @@ def page_data(run: RunData, survey: Survey) -> dict[str, Any]:
 def _fill(run: RunData, survey: Survey, data: dict[str, Any], samples: EmbeddedSamples) -> bytes:
     folder = files("aha.report") / "assets"
     css = (folder / "page.css").read_text(encoding="utf-8")
-    script = "".join((folder / name).read_text(encoding="utf-8") for name in ("plots.js", "samples.js"))
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     note = _samples_note(survey, samples)
     rest = json.dumps(data | {"samplesNote": note}, ensure_ascii=False, separators=(",", ":"))
     groups = ",".join(samples.groups)
     filled = Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
-        title=_escape(f"{run.name} · aha"),
+        title=_escape(f"{run.name} - aha"),
         name=_escape(run.name),
         status=_escape(run.status),
         status_class=_escape(run.status if run.status.isalpha() else "unknown"),
@@ -93,18 +103,11 @@ def _fill(run: RunData, survey: Survey, data: dict[str, Any], samples: EmbeddedS
         facts=_facts(run),
         footer=_footer(run),
         css=css,
-        data=_inert(f'{rest[:-1]},"groups":[{groups}]}}'),
+        data=f'{inert(rest)[:-1]},"groups":[{groups}]}}',
         script=script,
         script_hashes=_hash_of(script),
     )
     return filled.encode("utf-8", "replace")
-
-
-def _inert(text: str) -> str:
-    """JSON that cannot end its script element or start a comment in it."""
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
 
 
 def _hash_of(script: str) -> str:
@@ -129,13 +132,18 @@ def _samples_note(survey: Survey, samples: EmbeddedSamples) -> str:
 
 def _lead(run: RunData) -> str:
     """One or two sentences: what was trained, on what, how long."""
-    parts = [RECIPES.get(run.recipe, f"Recipe {run.recipe}")]
-    parts += [f"{name} {value}" for name, value in config_facts(run.config)]
-    status = status_line(run)
-    environment = run.info.get("environment")
-    device = environment.get("device") if isinstance(environment, Mapping) else None
-    machine = f" on {device}" if device else ""
-    return _escape(f"{parts[0]}. {', '.join(parts[1:])}.".replace(". .", ".") + f" {status}{machine}.")
+    facts = _trained_on(dict(config_facts(run.config)))
+    sentences = [RECIPES.get(run.recipe, f"Recipe {run.recipe}"), facts, status_line(run)]
+    sentences.append(str(run.info.get("error") or ""))
+    return _escape(" ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text))
+
+
+def _trained_on(facts: dict[str, str]) -> str:
+    """`Model embedded, tasks arithmetic, 40 steps of 16 prompts x 16 samples`."""
+    size = [f"{facts[name]} {name}" for name in ("steps", "prompts", "samples") if name in facts]
+    steps = " of ".join([*size[:1], f" {TIMES} ".join(size[1:])]) if len(size) == 3 else ""
+    named = [f"{name} {facts[name]}" for name in ("model", "tasks") if name in facts]
+    return ", ".join([*named, steps] if steps else named)
 
 
 def config_facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -179,15 +187,15 @@ def _tiles(run: RunData) -> str:
 
 def _tile(row: Outcome) -> str:
     unit = row.spec.unit
-    value = "–" if row.after is None else format_value(row.after.value, unit)
-    stderr = format_measured(row.after, unit).partition(" ±")[2]
-    error = f' <span class="unit">±{stderr}</span>' if stderr else ""
-    before = f"from {format_measured(row.before, unit)}" if row.before else ""
-    change = f' <span class="change">{format_change(row)}</span>' if row.before else ""
+    value = DASH if row.after is None else format_value(row.after.value, unit)
+    stderr = format_measured(row.after, unit).partition(PLUS_MINUS)[2]
+    error = f' <span class="unit">{PLUS_MINUS}{stderr}</span>' if stderr else ""
+    before = f"from {format_measured(row.before, unit)}" if row.before else "&nbsp;"
     return (
         f'<div class="tile"><dt>{_escape(row.spec.label)}'
         f"{'' if unit == 'fraction' else ', ' + unit}</dt>"
-        f'<dd class="value">{value}{error}</dd><dd class="from">{before}{change or "&nbsp;"}</dd>'
+        f'<dd class="value">{value}{error}</dd><dd class="from">{before}</dd>'
+        f'<dd class="from change">{format_change(row)}</dd>'
         f'<dd class="bars" aria-hidden="true">{_bars(row)}</dd>'
         f'<dd class="why">{_escape(row.spec.explanation)}</dd></div>'
     )
@@ -208,32 +216,39 @@ def _judgement(survey: Survey) -> str:
     rows = judgement_rows(survey)
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in rows[0])
+    return _table(rows[0], rows[1:])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain text that scrolls by itself on a narrow screen."""
+    head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in header)
     body = "".join(
-        "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:]
+        "<tr>" + "".join(f"<td>{_escape(c)}</td>" for c in row) + "</tr>" for row in rows
     )
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
 def _facts(run: RunData) -> str:
     """Stages, the models of an R1 run, the configuration."""
-    return (
-        f'<section id="stages" class="facts"><h2>Stages</h2>{_stages(run)}{_models(run)}</section>'
-        f'<section id="configuration" class="facts"><h2>Configuration</h2>{_settings(run)}</section>'
+    stages, settings = _stages(run) + _models(run), _settings(run)
+    parts = (("stages", "Stages", stages), ("configuration", "Configuration", settings))
+    return "".join(
+        f'<section id="{name}" class="facts"><h2>{title}</h2>{body}</section>'
+        for name, title, body in parts
+        if body
     )
 
 
 def _stages(run: RunData) -> str:
-    rows = "".join(
-        f"<tr><td>{_escape(stage.name)}</td><td>{_escape(stage.status)}</td>"
-        f'<td>{format_seconds(stage.seconds)}</td><td class="code">{_escape(stage.id)}</td>'
-        f'<td class="code">{_escape(stage.output or "")}</td></tr>'
+    rows = [
+        (stage.name, stage.status, format_seconds(stage.seconds), stage.path.name,
+         Path(stage.output).name if stage.output else "")
         for stage in run.stages
-    )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("stage", "status", "time", "id", "output"))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    ]  # fmt: skip
+    return _table(("stage", "status", "time", "folder", "output"), rows)
 
 
 def _models(run: RunData) -> str:
@@ -241,24 +256,18 @@ def _models(run: RunData) -> str:
     metrics = list(dict.fromkeys(metric for row in models.values() for metric in row))
     if not metrics:
         return ""
-    head = "".join(f'<th scope="col">{_escape(name)}</th>' for name in ("metric", *models))
-    body = "".join(
-        f"<tr><td>{_escape(metric)}</td>"
-        + "".join(f"<td>{_escape(_model_cell(row.get(metric)))}</td>" for row in models.values())
-        + "</tr>"
-        for metric in metrics
-    )
-    return (
-        '<h3 class="stage-title">Models</h3><div class="scroll"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    rows = [
+        [metric, *(_model_cell(row.get(metric)) for row in models.values())] for metric in metrics
+    ]
+    return f'<h3 class="stage-title">Models</h3>{_table(["metric", *models], rows)}'
 
 
 def _model_cell(cell: Any) -> str:
     if not isinstance(cell, Mapping) or not isinstance(cell.get("value"), int | float):
-        return "–"
+        return DASH
     stderr = cell.get("stderr")
-    return f"{cell['value']:.4g}" + (f" ±{stderr:.2g}" if isinstance(stderr, int | float) else "")
+    error = f" {PLUS_MINUS}{stderr:.2g}" if isinstance(stderr, int | float) else ""
+    return f"{cell['value']:.4g}{error}"
 
 
 def _settings(run: RunData) -> str:
@@ -286,9 +295,14 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _footer(run: RunData) -> str:
     versions = run.info.get("versions")
-    version = versions.get("aha", "") if isinstance(versions, Mapping) else ""
+    version = (
+        (versions.get("aha-rl") or versions.get("aha") or "")
+        if isinstance(versions, Mapping)
+        else ""
+    )
     started = f", started {run.info['started']}" if run.info.get("started") else ""
+    made_by = f"aha {version}".strip()
     return _escape(
-        f"aha {version}".strip() + f" · {run.path.resolve().name}{started}. This page is one file and "
-        "loads nothing. Figures after DeepSeek-R1 (arXiv 2501.12948)."
+        f"{made_by}, run {run.path.resolve().name}{started}. This page is one file and loads "
+        "nothing. Figures after DeepSeek-R1 (arXiv 2501.12948)."
     )

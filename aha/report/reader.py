@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aha.errors import UserError
+from aha.pipeline.run_dir import run_status
 
 Row = dict[str, Any]
 MAX_LINE_CHARS = 4_000_000
@@ -26,9 +27,10 @@ class StageData:
     id: str
     path: Path
     status: str
-    """done, running, pending, or the run's own status where the stage never finished."""
+    """done, waiting, or the run's own status where the stage has begun and not finished."""
     seconds: float | None = None
     output: str | None = None
+    """Path of the finished output, while it exists."""
     summary: Row = field(default_factory=dict)
     config: Row = field(default_factory=dict)
     metrics: list[Row] = field(default_factory=list)
@@ -57,6 +59,8 @@ class RunData:
     path: Path
     info: Row
     """run.json as it stands."""
+    status: str
+    """As in run.json, but `interrupted` where its writer is gone without a word."""
     stages: list[StageData]
     last_change: datetime | None
     """When a file of the run was last written (local time zone)."""
@@ -70,10 +74,6 @@ class RunData:
         return str(self.info.get("recipe", "unknown"))
 
     @property
-    def status(self) -> str:
-        return str(self.info.get("status", "unknown"))
-
-    @property
     def config(self) -> Row:
         return _mapping(self.info.get("config"))
 
@@ -81,7 +81,7 @@ class RunData:
     def seconds(self) -> float | None:
         """What run.json says, or the stages together where that is more (a run under way)."""
         stages = [stage.seconds for stage in self.stages if stage.seconds is not None]
-        said = _number(self.info.get("seconds"))
+        said = as_number(self.info.get("seconds"))
         if self.status == "done" and said is not None:
             return said
         total = sum(stages) if stages else None
@@ -96,13 +96,21 @@ def read_run(path: str | Path) -> RunData:
     folder = Path(path)
     info = _read_info(folder)
     listed = [_mapping(stage) for stage in _sequence(info.get("stages"))]
-    run_status = str(info.get("status", "unknown"))
-    stages = [_read_stage(folder, entry, run_status) for entry in _merge_stages(folder, listed)]
-    return RunData(path=folder, info=info, stages=stages, last_change=_last_change(folder))
+    status = _status(folder, info)
+    stages = [_read_stage(folder, entry, status) for entry in _merge_stages(folder, listed)]
+    changed = _last_change(folder)
+    return RunData(path=folder, info=info, status=status, stages=stages, last_change=changed)
+
+
+def _status(folder: Path, info: Row) -> str:
+    try:
+        return run_status(folder, {"status": str(info.get("status", "unknown"))})
+    except OSError:  # the lock file cannot be opened by this user
+        return str(info.get("status", "unknown"))
 
 
 def read_jsonl(path: Path) -> Iterator[Row]:
-    """Objects of a JSON-lines file. A half-written or broken line is skipped, a missing file empty."""
+    """Objects of a JSON-lines file. Broken lines are skipped; a missing file has none."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             while line := file.readline(MAX_LINE_CHARS):
@@ -154,21 +162,22 @@ def _folder_name(entry: Row) -> str:
     return "" if name in (".", "..") else name
 
 
-def _read_stage(folder: Path, entry: Row, run_status: str) -> StageData:
+def _read_stage(folder: Path, entry: Row, status: str) -> StageData:
     path = folder / "stages" / (entry["dir"] or "missing")
     done = _read_object(path / "DONE.json")
     finished, started = (path / "DONE.json").is_file(), path.is_dir()
     number_name_hash = entry["dir"].split("-")
     middle = "-".join(number_name_hash[1:-1]) or entry["dir"]
-    output = done.get("output")
+    output = path / str(done["output"]) if done.get("output") else None
+    known_seconds = (as_number(source.get("seconds")) for source in (done, entry))
     timing = _by_step(read_jsonl(path / "timing.jsonl"))
     return StageData(
         name=str(entry.get("name") or middle),
         id=str(entry.get("id") or number_name_hash[-1]),
         path=path,
-        status="done" if finished else run_status if started else "pending",
-        seconds=_number(done.get("seconds")) if "seconds" in done else _sum_seconds(timing),
-        output=None if output is None else str(output),
+        status="done" if finished else status if started else "waiting",
+        seconds=next((s for s in known_seconds if s is not None), _sum_seconds(timing)),
+        output=str(output) if output is not None and output.exists() else None,
         summary=_mapping(done.get("summary")),
         config=_read_object(path / "config.json"),
         metrics=_by_step(read_jsonl(path / "metrics.jsonl")),
@@ -183,12 +192,12 @@ def _sum_seconds(timing: list[Row]) -> float | None:
 
 
 def _by_step(rows: Iterator[Row]) -> list[Row]:
-    """Rows in order of step with their finite numbers; a step logged twice counts as last logged."""
+    """Rows in order of step, finite numbers only; of a step logged twice the later row counts."""
     by_step: dict[int, Row] = {}
     for row in rows:
-        step = _number(row.get("step"))
+        step = as_number(row.get("step"))
         if step is not None:
-            numbers = {key: _number(value) for key, value in row.items() if key != "step"}
+            numbers = {key: as_number(value) for key, value in row.items() if key != "step"}
             kept = {key: value for key, value in numbers.items() if value is not None}
             by_step[int(step)] = {"step": int(step), **kept}
     return [by_step[step] for step in sorted(by_step)]
@@ -210,7 +219,7 @@ def _read_object(path: Path) -> Row:
         return {}
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
     """A finite number, or None (also for booleans, text, NaN and infinities)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -9,7 +9,15 @@ from typing import Any
 
 from aha.report.markup import Piece, mark_up, visible
 from aha.report.reader import Row, RunData
-from aha.report.survey import GroupKey, Located, Moment, Survey, locate_corrections, spread_evenly, text_of
+from aha.report.survey import (
+    GroupKey,
+    Located,
+    Moment,
+    Survey,
+    locate_corrections,
+    spread_evenly,
+    text_of,
+)
 
 MAX_SAMPLE_CHARS = 8_000
 """A longer text is shown without its middle."""
@@ -29,7 +37,7 @@ class EmbeddedSamples:
 
 
 def embed_samples(run: RunData, survey: Survey, *, budget_bytes: int) -> EmbeddedSamples:
-    """The groups that fit into `budget_bytes`: problems seen at several steps first, then even steps."""
+    """The groups that fit into `budget_bytes`: problems that come back first, then even steps."""
     ranked = list(_rank(survey))
     wanted = _within_estimate(ranked, survey, budget_bytes)
     built = _build(run, wanted)
@@ -53,6 +61,7 @@ def moment_json(moment: Moment) -> dict[str, Any]:
     return {
         "stage": moment.stage,
         "step": moment.row.get("step"),
+        "when": _text(moment.row, "when"),
         "problem": _text(moment.row, "problem_id"),
         "question": _text(moment.row, "question"),
         "gold": _text(moment.row, "gold"),
@@ -67,10 +76,10 @@ def moment_json(moment: Moment) -> dict[str, Any]:
 def _rank(survey: Survey) -> Iterator[GroupKey]:
     """All groups, the most worth showing first."""
     by_problem: dict[tuple[int, str], list[GroupKey]] = defaultdict(list)
-    by_step: dict[tuple[int, int], list[GroupKey]] = defaultdict(list)
+    by_step: dict[tuple[int, int, str], list[GroupKey]] = defaultdict(list)
     for key in survey.groups:
         by_problem[key.stage, key.problem_id].append(key)
-        by_step[key.stage, key.step].append(key)
+        by_step[key.stage, key.step, key.when].append(key)
     seen: dict[GroupKey, None] = {}
     recurring = sorted(
         (keys for keys in by_problem.values() if len(keys) > 1), key=len, reverse=True
@@ -113,8 +122,7 @@ def _build(run: RunData, wanted: Sequence[GroupKey]) -> dict[GroupKey, str]:
     rows: dict[GroupKey, list[Row]] = {key: [] for key in wanted}
     for stage_index, step in sorted({(key.stage, key.step) for key in wanted}):
         for row in run.stages[stage_index].samples(step):
-            problem_id = str(row.get("problem_id", ""))
-            key = GroupKey(stage=stage_index, step=step, problem_id=problem_id)
+            key = GroupKey.of(stage_index, step, row)
             if key in rows and len(rows[key]) < MAX_SAMPLES_PER_GROUP:
                 rows[key].append(row)
     return {key: _group_json(key, group) for key, group in rows.items() if group}
@@ -125,6 +133,7 @@ def _group_json(key: GroupKey, rows: Sequence[Row]) -> str:
     group = {
         "stage": key.stage,
         "step": key.step,
+        "when": visible(key.when),
         "id": visible(key.problem_id),
         "task": _text(first, "task"),
         "question": _text(first, "question"),
@@ -133,7 +142,14 @@ def _group_json(key: GroupKey, rows: Sequence[Row]) -> str:
         "prompt": _text(first, "prompt", limit=4_000),
         "samples": [_sample_json(row, locate_corrections(row)) for row in rows],
     }
-    return json.dumps(group, ensure_ascii=False, separators=(",", ":"))
+    return inert(json.dumps(group, ensure_ascii=False, separators=(",", ":")))
+
+
+def inert(text: str) -> str:
+    """JSON that cannot end the script element it stands in, nor start a comment there."""
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
 
 
 def _sample_json(row: Row, located: Located) -> dict[str, Any]:
@@ -144,13 +160,14 @@ def _sample_json(row: Row, located: Located) -> dict[str, Any]:
         language=language if isinstance(language, str) else "",
         corrections=located.pairs(),
     )
+    is_trained_on = not row.get("when")  # evaluations do not weigh rewards
     parts = row.get("rewards")
     rewards = parts.items() if isinstance(parts, dict) else ()
     return {
         "sample": row.get("sample") if isinstance(row.get("sample"), int) else None,
-        "reward": _number(row, "reward"),
+        "reward": _number(row, "reward") if is_trained_on else None,
         "rewards": {visible(str(name)): _round(value) for name, value in rewards},
-        "advantage": _number(row, "advantage"),
+        "advantage": _number(row, "advantage") if is_trained_on else None,
         "verdict": _text(row, "verdict"),
         "reason": _text(row, "reason", limit=400),
         "extracted": _text(row, "extracted", limit=400),
@@ -168,11 +185,12 @@ def _shorten(pieces: list[Piece], limit: int) -> list[Piece]:
     if total <= limit:
         return pieces
     head = _take(pieces, limit * 5 // 8)
-    tail = [
-        [mark, text[::-1]]
-        for mark, text in reversed(_take([[m, t[::-1]] for m, t in reversed(pieces)], limit * 3 // 8))
-    ]
-    return [*head, ["cut", f" … {total - limit:,} characters left out … "], *tail]
+    tail = _backwards(_take(_backwards(pieces), limit - limit * 5 // 8))
+    return [*head, ["cut", f" ... {total - limit:,} characters left out ... "], *tail]
+
+
+def _backwards(pieces: list[Piece]) -> list[Piece]:
+    return [[mark, text[::-1]] for mark, text in reversed(pieces)]
 
 
 def _take(pieces: list[Piece], limit: int) -> list[Piece]:
@@ -190,7 +208,7 @@ def _text(row: Row, key: str, *, limit: int = 2_000) -> str:
     if value is None:
         return ""
     text = visible(str(value))
-    return text if len(text) <= limit else text[:limit] + " …"
+    return text if len(text) <= limit else text[:limit] + " ..."
 
 
 def _number(row: Row, key: str) -> float | None:

@@ -8,13 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from aha.report.formats import (
+    DASH,
     format_change,
     format_measured,
     format_number,
     format_seconds,
     sparkline,
 )
-from aha.report.outcomes import CONS_AT_16, EVAL_KEY, full_headline, outcomes
+from aha.report.outcomes import EVAL_KEY, full_headline, outcomes
 from aha.report.reader import RunData, StageData
 
 CURVE_STEPS = 64
@@ -122,7 +123,7 @@ def _headline(run: RunData) -> Table | None:
     for row in rows:
         unit = row.spec.unit
         name = row.spec.label + ("" if unit == "fraction" else f", {unit}")
-        before = "" if row.spec is CONS_AT_16 else format_measured(row.before, unit)
+        before = format_measured(row.before, unit) if row.before else ""
         change = format_change(row)
         table.add_row(name, before, Text(format_measured(row.after, unit), "bold"), change)
     return table
@@ -170,7 +171,7 @@ def _items(row: Any) -> dict[str, Any]:
 
 def _cell(cell: Any) -> str:
     value = _items(cell).get("value")
-    return format_number(value) if isinstance(value, int | float) else "–"
+    return format_number(value) if isinstance(value, int | float) else DASH
 
 
 def _stages(run: RunData) -> Table | None:
@@ -180,5 +181,3 @@ def _stages(run: RunData) -> Table | None:
     for stage in run.stages:
         table.add_row(stage.name, stage.status, format_seconds(stage.seconds))
     return table
-
-

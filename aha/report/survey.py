@@ -1,11 +1,17 @@
-"""One pass over a run's samples: what there is, how often checks were right, the first aha moments."""
+"""One pass over a run's samples: what there is, how checks went, the first aha moments."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aha.report.markup import thought_of
-from aha.report.moments import Correction, CorrectionRates, analyse_corrections, count_corrections
+from aha.report.moments import (
+    Correction,
+    CorrectionKind,
+    CorrectionRates,
+    analyse_corrections,
+    count_corrections,
+)
 from aha.report.reader import Row, RunData, StageData
 
 MAX_READ_BYTES = 100_000_000
@@ -43,6 +49,13 @@ class GroupKey:
     stage: int
     step: int
     problem_id: str
+    when: str = ""
+    """`before` or `after` in an evaluation, which writes both at one step."""
+
+    @staticmethod
+    def of(stage: int, step: int, row: Row) -> "GroupKey":
+        problem_id, when = str(row.get("problem_id", "")), str(row.get("when", ""))
+        return GroupKey(stage=stage, step=step, problem_id=problem_id, when=when)
 
 
 @dataclass(slots=True)
@@ -51,8 +64,8 @@ class Survey:
 
     groups: dict[GroupKey, int] = field(default_factory=dict)
     """Characters of text in each group, in order of stage, step and appearance."""
-    rates: dict[tuple[int, int], CorrectionRates] = field(default_factory=dict)
-    """(stage, step) -> how looking back went."""
+    rates: dict[tuple[int, int, str], CorrectionRates] = field(default_factory=dict)
+    """(stage, step, when) -> how looking back went."""
     fixes: list[Moment] = field(default_factory=list)
     failures: list[Moment] = field(default_factory=list)
     num_steps_skipped: int = 0
@@ -101,23 +114,25 @@ def _size(stage: StageData) -> int:
 
 
 def _survey_step(survey: Survey, stage_index: int, stage: StageData, step: int) -> None:
-    found: list[list[Correction]] = []
+    found: dict[str, list[list[Correction]]] = {}
     for row in stage.samples(step):
-        key = GroupKey(stage=stage_index, step=step, problem_id=str(row.get("problem_id", "")))
+        key = GroupKey.of(stage_index, step, row)
         survey.groups[key] = survey.groups.get(key, 0) + len(text_of(row))
         located = locate_corrections(row)
-        found.append(located.corrections)
+        found.setdefault(key.when, []).append(located.corrections)
         _keep_moment(survey, stage_index, row, located)
-    if found:
-        survey.rates[stage_index, step] = count_corrections(found)
+    for when, corrections in found.items():
+        survey.rates[stage_index, step, when] = count_corrections(corrections)
 
 
 def _keep_moment(survey: Survey, stage_index: int, row: Row, located: Located) -> None:
     """Keep the first moments of each sort, one for each problem."""
     if row.get("verdict") == "correct":
-        kept, kinds, limit = survey.fixes, ("fix",), NUM_FIXES
+        kept, limit = survey.fixes, NUM_FIXES
+        kinds: tuple[CorrectionKind, ...] = ("fix",)
     else:
-        kept, kinds, limit = survey.failures, ("false_alarm", "missed"), NUM_FAILURES
+        kept, limit = survey.failures, NUM_FAILURES
+        kinds = ("false_alarm", "missed")
     if len(kept) >= limit or _seen(kept, row):
         return
     deciding = next((found for found in located.corrections if found.kind in kinds), None)

@@ -1,8 +1,9 @@
 """A user's own task: one Python file or one JSONL file.
 
-A JSONL file has a row a problem, `{"question": ..., "answer": ...}`; numbers are compared as numbers,
-other answers as text. A Python file has `problems` (a list of such rows or a function that returns
-it) and, where comparing is not enough, `score(problem, response)` and functions marked `@aha.reward`.
+A JSONL file has a row a problem, `{"question": ..., "answer": ...}`; numbers are compared as
+numbers, other answers as text. A Python file has `problems` (a list of such rows or a function that
+returns it) and, where comparing is not enough, `score(problem, response)` and functions marked
+`@aha.reward`.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ from typing import Any, get_args
 from aha.errors import UserError, nearest
 from aha.rewards.accuracy import verify_answer, verify_exact
 from aha.rewards.numbers import parse_number, verify_number
-from aha.rewards.user import Reward
-from aha.rewards.verdict import Verdict
+from aha.rewards.user import Reward, check_names
+from aha.rewards.verdict import Verdict, VerdictKind
 from aha.tasks.task import Problem, Split, Task
 
 KEYS = ("question", "answer", "id", "language", "split", "meta")
@@ -31,7 +32,7 @@ Score = Callable[[Problem, str], "Verdict | bool | float"]
 
 
 class FileTask(Task):
-    """Problems from a file; without a `score` of its own an answer is compared with the gold one."""
+    """Problems from a file; without a `score` of its own, answers are compared with the gold."""
 
     def __init__(
         self,
@@ -41,6 +42,8 @@ class FileTask(Task):
         score: Score | None = None,
         rewards: Sequence[Reward] = (),
     ):
+        """Raises UserError for rewards whose names are taken or given twice."""
+        check_names(rewards)
         self.name = name
         self.rewards = tuple(rewards)
         self._problems = problems
@@ -74,7 +77,7 @@ def as_verdict(result: object) -> Verdict:
     score = float(result)
     if not 0.0 <= score <= 1.0:
         return Verdict.error(f"score() returned {score}, which is not between 0 and 1")
-    kind = "correct" if score == 1.0 else "wrong"
+    kind: VerdictKind = "correct" if score == 1.0 else "wrong"
     return Verdict(kind=kind, score=score, reason=f"score() = {score:g}")
 
 
@@ -95,20 +98,24 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSONL file; blank lines are passed over."""
     rows: list[dict[str, Any]] = []
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}", hint="JSONL is UTF-8 text") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: {error}", hint=ROW_HINT) from error
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: not an object", hint=ROW_HINT)
         rows.append(row)
     return rows
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
 
 
 def import_file(path: Path) -> ModuleType:
@@ -120,7 +127,10 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the user's code
+    except (Exception, SystemExit) as error:  # the user's code
+        del sys.modules[name]
+        if isinstance(error, UserError):
+            raise
         raise UserError(
             f"{path} cannot be imported: {type(error).__name__}: {error}",
             hint=f"try `python {path}`",
@@ -132,7 +142,9 @@ def task_of_module(module: ModuleType, path: Path) -> Task:
     """A `task` object, or `problems` with an optional `score` and rewards."""
     task = getattr(module, "task", None)
     if isinstance(task, Task):
-        return task
+        return _checked(task, path)
+    if isinstance(task, type) and issubclass(task, Task):
+        raise UserError(f"{path}: `task` is a class", hint=f"write task = {task.__name__}()")
     problems = getattr(module, "problems", None)
     if problems is None:
         raise UserError(
@@ -146,9 +158,17 @@ def task_of_module(module: ModuleType, path: Path) -> Task:
     score = getattr(module, "score", None)
     if score is not None and not callable(score):
         raise UserError(f"{path}: `score` is not a function")
-    rewards = [value for value in vars(module).values() if isinstance(value, Reward)]
+    marked = [value for value in vars(module).values() if isinstance(value, Reward)]
+    rewards = list({id(reward): reward for reward in marked}.values())
     splits = split_problems(path.stem, rows, str(path))
     return FileTask(path.stem, splits, score=score, rewards=rewards)
+
+
+def _checked(task: Task, path: Path) -> Task:
+    if not isinstance(getattr(task, "name", None), str) or not task.name:
+        raise UserError(f"{path}: `task` has no name", hint='give its class a name = "..."')
+    check_names(task.rewards)
+    return task
 
 
 def split_problems(
@@ -156,12 +176,19 @@ def split_problems(
 ) -> Mapping[Split, Sequence[Problem]]:
     """Splits as the rows say; rows that say nothing are dealt out by a hash of their question.
 
-    Equal questions are one problem, so splits cannot overlap.
+    Questions that differ in white space alone are one problem, so splits cannot overlap.
     """
     problems: dict[str, tuple[Problem, Split | None]] = {}
     for number, row in enumerate(rows, start=1):
-        problem, split = _problem(name, row, f"{source}, problem {number}")
-        problems.setdefault(problem.question, (problem, split))
+        where = f"{source}, problem {number}"
+        problem, split = _problem(name, row, where)
+        known, _ = problems.setdefault(" ".join(problem.question.split()), (problem, split))
+        if known.gold.strip() != problem.gold.strip():
+            raise UserError(
+                f"{where}: the question was asked before with the answer {known.gold!r}",
+                hint="a question has one answer: remove one of the rows",
+            )
+    _check_ids([problem for problem, _ in problems.values()], source)
     if not problems:
         raise UserError(f"{source} holds no problems", hint=ROW_HINT)
     splits: dict[Split, list[Problem]] = {"train": [], "validation": [], "heldout": []}
@@ -183,34 +210,66 @@ def split_problems(
     return splits
 
 
+def _check_ids(problems: Sequence[Problem], source: str) -> None:
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.id in seen:
+            raise UserError(
+                f"{source}: two problems have the id {problem.id!r}",
+                hint="give each its own, or leave `id` out",
+            )
+        seen.add(problem.id)
+
+
 def _problem(name: str, row: Any, where: str) -> tuple[Problem, Split | None]:
     if isinstance(row, Problem):
-        return row, None
+        row = {key: getattr(row, key) for key in ("question", "gold", "language", "meta", "id")}
+        name, row["id"] = "", row["id"] or None
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: not a row", hint=ROW_HINT)
     row = {("answer" if key == "gold" else key): value for key, value in row.items()}
+    row = {key: value for key, value in row.items() if value is not None}
     for key in row:
-        if key not in KEYS:
-            near = nearest(str(key), KEYS)
-            raise UserError(
-                f"{where}: unknown key {key!r}",
-                hint=f"did you mean {near!r}?" if near else f"known: {', '.join(KEYS)}",
-            )
-    for key in ("question", "answer"):
-        if not isinstance(row.get(key), str | int | float) or not str(row[key]).strip():
-            raise UserError(f"{where}: no {key}", hint=ROW_HINT)
-    split = row.get("split")
+        _check_key(key, where)
+    question, answer = _text(row, "question", where), _text(row, "answer", where)
+    language, split, meta = row.get("language", "en"), row.get("split"), row.get("meta", {})
+    if not isinstance(language, str) or not language:
+        raise UserError(f"{where}: language is {language!r}", hint='a code such as "en" or "zh"')
     if split is not None and split not in get_args(Split):
         raise UserError(
             f"{where}: unknown split {split!r}", hint=f"known: {', '.join(get_args(Split))}"
         )
-    question = str(row["question"])
-    identity = hashlib.sha256(question.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    if not isinstance(meta, Mapping):
+        raise UserError(f"{where}: meta is {meta!r}", hint='an object such as {"level": 3}')
+    identity = row.get("id", hashlib.sha256(question.encode()).hexdigest()[:12])
     problem = Problem(
-        id=f"{name}/{row.get('id', identity)}",
+        id=f"{name}/{identity}" if name else str(identity),
         question=question,
-        gold=str(row["answer"]),
-        language=str(row.get("language", "en")),
-        meta=dict(row.get("meta") or {}),
+        gold=answer,
+        language=language,
+        meta=dict(meta),
     )
     return problem, split
+
+
+def _check_key(key: object, where: str) -> None:
+    if key not in KEYS:
+        near = nearest(str(key), KEYS)
+        raise UserError(
+            f"{where}: unknown key {key!r}",
+            hint=f"did you mean {near!r}?" if near else f"known: {', '.join(KEYS)}",
+        )
+
+
+def _text(row: Mapping[str, Any], key: str, where: str) -> str:
+    """A question or an answer, which may be written as a number."""
+    value = row.get(key)
+    if not isinstance(value, str | int | float) or not str(value).strip():
+        raise UserError(f"{where}: no {key}", hint=ROW_HINT)
+    text = str(value)
+    if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
+        raise UserError(
+            f"{where}: the {key} has half a character (a lone surrogate)",
+            hint="write the file again as UTF-8",
+        )
+    return text

@@ -1,10 +1,10 @@
 """The tasks there are, by name; a file path is a task too."""
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from aha.errors import UserError, nearest
+from aha.rewards.verdict import Verdict
 from aha.tasks.embedded.arithmetic import ArithmeticTask
 from aha.tasks.embedded.countdown import CountdownTask
 from aha.tasks.embedded.logic import LogicTask
@@ -20,6 +20,8 @@ EMBEDDED: dict[str, Callable[[], Task]] = {
     "smalltalk": SmalltalkTask,
 }
 MAX_REPORTED = 10
+MANY_ANSWERS = 20
+"""So many answers in one answer block must not score."""
 
 
 def task_names() -> list[str]:
@@ -27,9 +29,8 @@ def task_names() -> list[str]:
     return list(EMBEDDED)
 
 
-@lru_cache(maxsize=32)
 def load_task(name_or_file: str) -> Task:
-    """A task by name, or from a .py or .jsonl file. Raises UserError."""
+    """A task by name, or from a .py or .jsonl file, which is read anew. Raises UserError."""
     if name_or_file in EMBEDDED:
         return EMBEDDED[name_or_file]()
     path = Path(name_or_file)
@@ -44,17 +45,28 @@ def load_task(name_or_file: str) -> Task:
     )
 
 
+def check_distinct(tasks: Iterable[Task]) -> None:
+    """Raises UserError when two tasks of a run have one name: their metrics would be mixed up."""
+    seen: set[str] = set()
+    for task in tasks:
+        if task.name in seen:
+            raise UserError(
+                f"two tasks of this run are called {task.name!r}",
+                hint="name each task once; rename one of two files of the same name",
+            )
+        seen.add(task.name)
+
+
 def validate_task(task: Task, *, max_problems: int | None = None) -> list[str]:
     """What is wrong with a task: its gold answers must score, and cheap text must not.
 
-    Returns at most a few findings in words; none for a good task.
+    Returns at most `MAX_REPORTED` findings in words; none for a good task.
     """
     findings: list[str] = []
-    for split in SPLITS:
-        for problem in task.problems(split)[:max_problems]:
-            findings += _findings(task, problem)
-            if len(findings) >= MAX_REPORTED:
-                return findings
+    for finding in _all_findings(task, max_problems):
+        findings.append(finding)
+        if len(findings) == MAX_REPORTED:
+            break
     return findings
 
 
@@ -64,28 +76,65 @@ def gold_response(problem: Problem) -> str:
     return str(own) if own else f"<think> {problem.gold} </think><answer> {problem.gold}</answer>"
 
 
-def _findings(task: Task, problem: Problem) -> list[str]:
+def _all_findings(task: Task, max_problems: int | None) -> Iterator[str]:
+    seen: dict[tuple[str, str], str] = {}
+    for split in SPLITS:
+        problems = task.problems(split)
+        golds = list(dict.fromkeys(problem.gold for problem in problems[:MANY_ANSWERS]))
+        if not problems:
+            yield f"there are no problems for {split}"
+        for problem in problems:
+            for name, value in (("id", problem.id), ("question", problem.question)):
+                if (name, value) in seen:
+                    yield f"{problem.id}: {seen[name, value]} has the same {name}"
+                seen[name, value] = problem.id
+        for problem in problems[:max_problems]:
+            yield from _findings(task, problem, golds)
+
+
+def _findings(task: Task, problem: Problem, golds: Sequence[str]) -> Iterator[str]:
+    """Of one problem. `golds`: some gold answers of the task, to name them all at once."""
+    good, cheap = gold_response(problem), _cheap_responses(problem, golds)
+    for text in (good, *cheap.values()):
+        yield from _reward_findings(task, problem, text)
     if not task.checkable:
-        return []
-    verdict = task.score(problem, gold_response(problem))
-    findings = []
+        return
+    verdict = _score(task, problem, good)
     if not verdict.is_correct:
-        findings.append(
-            f"{problem.id}: the gold answer {problem.gold!r} is {verdict.kind} ({verdict.reason})"
-        )
-    for name, text in _cheap_responses(problem).items():
-        verdict = task.score(problem, text)
+        yield f"{problem.id}: the gold answer {problem.gold!r} is {verdict.kind} ({verdict.reason})"
+    for name, text in cheap.items():
+        verdict = _score(task, problem, text)
         if verdict.score > 0:
-            findings.append(f"{problem.id}: {name} scores {verdict.score:g}")
-    return findings
+            yield f"{problem.id}: {name} scores {verdict.score:g}"
+        elif not verdict.is_scored:
+            yield f"{problem.id}: no verdict on {name} ({verdict.reason})"
 
 
-def _cheap_responses(problem: Problem) -> dict[str, str]:
-    gold = problem.gold
-    return {
+def _score(task: Task, problem: Problem, text: str) -> Verdict:
+    try:
+        return task.score(problem, text)
+    except Exception as error:  # the user's code
+        return Verdict.error(f"score() raised {type(error).__name__}: {error}")
+
+
+def _reward_findings(task: Task, problem: Problem, text: str) -> Iterator[str]:
+    for reward in task.rewards:
+        _, failure = reward.evaluate(problem, text)
+        if failure:
+            yield f"{problem.id}: {failure} on {text[:40]!r}"
+
+
+def _cheap_responses(problem: Problem, golds: Sequence[str]) -> dict[str, str]:
+    gold, good = problem.gold, gold_response(problem)
+    responses = {
         "an empty response": "",
+        "garbage": "<answer></think>\ufffd\u2603 0 <answer> ><",
         "the question repeated": problem.question,
         "an empty answer": "<think></think><answer></answer>",
         "an answer only in the thinking": f"<think> {gold} </think>",
+        "a response cut off": good[: good.rindex("<")] if "<" in good else "",
         "two answer blocks": f"<think></think><answer>{gold}</answer><answer>{gold}</answer>",
     }
+    if len(golds) > 1:
+        responses["many answers at once"] = f"<think></think><answer>{', '.join(golds)}</answer>"
+    return responses

@@ -55,9 +55,7 @@ def total_reward(sample: Sample, config: GrpoConfig) -> float:
     return combine(sample.rewards, config.reward_weights | sample.extra_weights)
 
 
-def drop_equal(
-    samples: list[Sample], config: GrpoConfig, ranks: Ranks
-) -> tuple[list[Sample], int]:
+def drop_equal(samples: list[Sample], config: GrpoConfig, ranks: Ranks) -> tuple[list[Sample], int]:
     """This rank's samples without the groups of equal rewards, and the prompts missing in all."""
     kept_groups = 0
     if samples:
@@ -70,14 +68,18 @@ def drop_equal(
     return samples, config.prompts_per_step - int(ranks.sum(kept_groups)[0])
 
 
-def stop_if_unscored(samples: Sequence[Sample], ranks: Ranks, step: int) -> None:
-    """A verifier that fails silently is the end of a run: stop it with a diagnosis."""
+def stop_if_unscored(samples: Sequence[Sample], ranks: Ranks, step: int | None = None) -> None:
+    """A verifier that fails silently is the end of a run: stop it with a diagnosis.
+
+    step: of the training; None in an evaluation.
+    """
     failed = [sample for sample in samples if not sample.verdict.is_scored]
     num_failed, num_samples = ranks.sum(len(failed), len(samples))
     if num_failed > MAX_UNSCORED_FRACTION * max(1.0, num_samples):
         example = f": {failed[0].verdict.reason}" if failed else ""
+        when = "the evaluation" if step is None else f"step {step}"
         raise HealthError(
             f"the verifier gave no verdict on {num_failed:.0f} of {num_samples:.0f} responses "
-            f"of step {step}{example}",
+            f"of {when}{example}",
             hint="run `aha tasks validate` on the task; continue with --resume once it is mended",
         )

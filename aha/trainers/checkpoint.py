@@ -35,10 +35,11 @@ def load_checkpoint(folder: Path, model: Decoder, optimizers: Optimizers) -> dic
             mine.copy_(theirs)
     try:
         state = torch.load(folder / STATE_FILE, weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
+        optimizers.load_state_dict(state["optimizers"])
+        extra: dict[str, Any] = state["extra"]
+    except Exception as error:  # a damaged file raises anything
         raise UserError(
             f"cannot read {folder / STATE_FILE}: {error}",
             hint=f"delete {folder} and resume from the checkpoint before it",
         ) from error
-    optimizers.load_state_dict(state["optimizers"])
-    return state["extra"]
+    return extra

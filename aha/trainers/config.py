@@ -8,7 +8,6 @@ from aha.config import Config
 from aha.errors import UserError
 
 Dtype = Literal["float32", "bfloat16"]
-Algorithm = Literal["r1", "modern", "dapo", "dr_grpo", "gspo", "cispo"]
 Steps = Annotated[int, Field(ge=1, le=10_000_000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -40,9 +39,6 @@ class GrpoConfig(Config):
     )
     template: str = Field(
         "r1-zero", min_length=1, description="prompt template: r1-zero, chat, none or a file"
-    )
-    algorithm: Algorithm = Field(
-        "modern", description="named values of the keys from clip_low to overlong; keys you set win"
     )
     num_steps: Steps = Field(100, description="rollouts, each followed by its updates")
     prompts_per_step: int = Field(16, ge=1, le=65_536, description="different questions in a step")
@@ -132,7 +128,7 @@ class GrpoConfig(Config):
         0.0, description="reward of a chain of thought wholly in the question's language"
     )
     save_every: Steps = Field(
-        50, description="steps between checkpoints; the last step always saves"
+        50, description="steps between checkpoints"
     )
     keep_checkpoints: int = Field(
         2, ge=1, le=100_000, description="newest checkpoints that are kept"
@@ -147,12 +143,6 @@ class GrpoConfig(Config):
         10, description="steps between saved steps of samples, of which one is printed"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of every random stream of the stage")
-    ranks: int | None = Field(
-        None,
-        ge=1,
-        le=4_096,
-        description="processes that share the work; none: one a physical core, at most 16",
-    )
     dtype: Dtype = Field(
         "float32", description="of weights and activations; log-probs are always float32"
     )
@@ -205,8 +195,8 @@ class PretrainConfig(Config):
     mlp_width: int | None = Field(
         None, ge=16, le=65_536, description="hidden size of the MLP; none: 3 x width"
     )
-    vocab_size: int | None = Field(
-        None, ge=16, le=1_000_000, description="tokens; none: what the corpus needs"
+    vocab_size: int = Field(
+        1_024, ge=512, le=1_000_000, description="tokens, 256 of them single bytes and 4 the tags"
     )
     context_tokens: int = Field(
         512, ge=16, le=131_072, description="longest sequence the model will see"
@@ -238,12 +228,6 @@ class PretrainConfig(Config):
         None, description="updates between validation losses; none: never"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of every random stream of the stage")
-    ranks: int | None = Field(
-        None,
-        ge=1,
-        le=4_096,
-        description="processes that share the work; none: one a physical core, at most 16",
-    )
     dtype: Dtype = Field("float32", description="of the matrix products; weights stay float32")
 
     @property

@@ -1,13 +1,13 @@
 """Optimizers and learning-rate schedules.
 
 Muon orthogonalises the momentum of each weight matrix (Jordan et al. 2024,
-https://kellerjordan.github.io/posts/muon); here it makes pre-training a tiny model in minutes possible.
+https://kellerjordan.github.io/posts/muon); with it a tiny model is pre-trained in minutes.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -48,12 +48,13 @@ def trapezoid_factor(
 def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
     """Nearest semi-orthogonal matrix, roughly, by a quintic Newton-Schulz iteration in bfloat16."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x: torch.Tensor = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = (x / (x.norm() + 1e-7)).bfloat16()
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if matrix.shape[0] > matrix.shape[1] else x).to(matrix.dtype)
+    x = x.T if matrix.shape[0] > matrix.shape[1] else x
+    return x.to(matrix.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -89,10 +90,10 @@ class Optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    def state_dict(self) -> list[dict]:
+    def state_dict(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer in self.parts]
 
-    def load_state_dict(self, states: Sequence[dict]) -> None:
+    def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
         for optimizer, state in zip(self.parts, states, strict=True):
             optimizer.load_state_dict(state)
 
@@ -113,7 +114,8 @@ def adamw(
 
 def muon_with_adamw(model: nn.Module, *, lr: float, embedding_lr: float) -> Optimizers:
     """Muon for the matrices inside the network, AdamW for embeddings, head and norms."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         inside = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (matrices if inside else others).append(parameter)

@@ -1,10 +1,11 @@
-"""Which problems a step asks: every task in turn, every problem of it once before any a second time."""
+"""Which problems a step asks: the tasks in turn, every problem once before any a second time."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aha.errors import UserError
+from aha.tasks.registry import check_distinct
 from aha.tasks.task import Problem, Task
 from aha.trainers.rollouts import Asked
 
@@ -17,6 +18,9 @@ class ProblemStream:
     seed: int
     position: int = 0
     _orders: dict[tuple[str, int], list[Problem]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_distinct(self.tasks)
 
     def take(self, count: int) -> list[Asked]:
         """The next problems. Their running number names the random streams of their samples."""

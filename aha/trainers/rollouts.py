@@ -1,6 +1,5 @@
 """Rollouts: prompts to sampled responses to rewards. What training and evaluation share."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +98,7 @@ class Prompter:
             except (OSError, UnicodeDecodeError) as error:
                 raise UserError(
                     f"cannot read the prompt template {self.template!r}: {error}",
-                    hint=f"known templates: {', '.join(TEMPLATES)}; or a text file with {{question}}",
+                    hint=f"known: {', '.join(TEMPLATES)}; or a text file with {{question}}",
                 ) from error
         return self._text[0]
 
@@ -147,7 +146,7 @@ def judge(
     consistency = thinking_consistency(text, item.problem.language, prompt_opens_think=opened)
     verdict = item.task.score(item.problem, text)
     extra, failure = extra_rewards(item, text)
-    if failure is not None:
+    if failure:
         verdict = Verdict.error(failure)
     return Sample(
         task=item.task.name,
@@ -170,17 +169,14 @@ def judge(
     )
 
 
-def extra_rewards(item: Asked, text: str) -> tuple[dict[str, float], str | None]:
+def extra_rewards(item: Asked, text: str) -> tuple[dict[str, float], str]:
     """The task's own reward parts, and in words what went wrong where one failed."""
     parts: dict[str, float] = {}
     for reward in item.task.rewards:
-        try:
-            parts[reward.name] = reward(item.problem, text)
-        except Exception as error:  # the user's code: its failure is a verdict, and counted
-            return {}, f"reward {reward.name!r} raised {type(error).__name__}: {error}"
-        if not math.isfinite(parts[reward.name]):
-            return {}, f"reward {reward.name!r} is {parts[reward.name]}"
-    return parts, None
+        parts[reward.name], failure = reward.evaluate(item.problem, text)
+        if failure:
+            return {}, failure
+    return parts, ""
 
 
 def thinking_consistency(

@@ -1,7 +1,7 @@
 """The updates of a GRPO step: minibatches, each split into micro-batches that fit into memory.
 
-The loss denominator is counted over a minibatch on all ranks, so neither the split into micro-batches
-nor the number of ranks changes the gradient.
+The loss denominator is counted over a minibatch on all ranks, so neither the split into
+micro-batches nor the number of ranks changes the gradient.
 """
 
 import random
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from aha.algorithms.grpo import PolicyLoss, loss_denominator, policy_loss
 from aha.algorithms.logprobs import token_entropy, token_logprobs
-from aha.algorithms.overlong import without_truncated
 from aha.errors import HealthError
 from aha.model.decoder import Decoder
 from aha.pipeline.ranks import Ranks
@@ -106,7 +105,7 @@ def accumulate_gradient(
     step: int,
 ) -> int:
     """Add a minibatch's gradient and metrics; returns its tokens on all ranks."""
-    trained = [s for s in minibatch if not (config.overlong == "mask" and s.is_truncated)]
+    trained = [sample for sample in minibatch if is_trained_on(sample, config)]
     own_tokens = sum(sample.length_tokens for sample in trained)
     num_sequences, num_tokens = map(int, ranks.sum(len(trained), own_tokens))
     if not num_tokens:
@@ -117,7 +116,7 @@ def accumulate_gradient(
         num_tokens=num_tokens,
         max_tokens=config.max_new_tokens,
     )
-    for batch in micro_batches(minibatch, max_tokens=config.tokens_per_microbatch):
+    for batch in micro_batches(trained, max_tokens=config.tokens_per_microbatch):
         losses, entropy_sum = micro_batch_loss(batch, policy, reference, config, denominator)
         if not torch.isfinite(losses.loss):
             raise HealthError(
@@ -125,11 +124,16 @@ def accumulate_gradient(
                 f"{len(batch.samples)} responses, the first to {batch.samples[0].problem.id}",
                 hint="lower learning_rate, then continue from the last checkpoint with --resume",
             )
-        losses.loss.backward()
+        losses.loss.backward()  # type: ignore[no-untyped-call]
         add_losses(metrics, losses, entropy_sum, config, first=index == 0)
     if not config.kl_coef and reference is not None and index == 0:
         probe_kl(minibatch[:KL_PROBE_ROWS], metrics, policy, reference, config)
     return num_tokens
+
+
+def is_trained_on(sample: Sample, config: GrpoConfig) -> bool:
+    """Not without a verdict, and not cut off where `overlong` says so (DAPO section 3.4)."""
+    return sample.verdict.is_scored and not (config.overlong == "mask" and sample.is_truncated)
 
 
 def micro_batch_loss(
@@ -145,15 +149,11 @@ def micro_batch_loss(
     if config.kl_coef and reference is not None:
         with torch.no_grad():
             ref_logp_BT, _ = response_logprobs(reference, batch, config.temperature)
-    mask_BT = batch.mask_BT
-    if config.overlong == "mask":
-        truncated_B = torch.tensor([sample.is_truncated for sample in batch.samples])
-        mask_BT = without_truncated(mask_BT, truncated_B)
     losses = policy_loss(
         logp_BT,
         batch.old_logp_BT,
         batch.advantages_B,
-        mask_BT,
+        batch.mask_BT,
         denominator=denominator,
         ref_logp_BT=ref_logp_BT,
         kl_coef=config.kl_coef,

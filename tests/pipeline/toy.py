@@ -1,12 +1,14 @@
-"""A small recipe for the pipeline's tests: stages that count, with checkpoints, on one or two ranks.
+"""A small recipe for the pipeline's tests: stages that count, on one or two ranks.
 
-Run as a script it is a whole program: `python toy.py RUN_DIR KEY=VALUE ...`.
+It is a whole program too: `python -m tests.pipeline.toy RUN_DIR KEY=VALUE ...`.
 """
 
+import errno
 import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from aha.config import Config, build
@@ -45,15 +47,15 @@ def count(ctx: StageContext[ToyConfig]) -> StageResult:
         ctx.append("metrics.jsonl", {"step": step, "total": total})
         ctx.write_samples(step, [{"step": step, "text": "x" * step}])
         if step % ctx.config.save_every == 0:
-            ctx.save_checkpoint(step, lambda folder: save(folder, total), keep=2)
-    ctx.publish("model", lambda folder: save(folder, total))
+            ctx.save_checkpoint(step, partial(save, total=total), keep=2)
+    ctx.publish("model", partial(save, total=total))
     return StageResult("model", {"total": total})
 
 
 def double(ctx: StageContext[ToyConfig]) -> StageResult:
     """Doubles what `count` found; raises on a missing input."""
     total = 2 * json.loads((ctx.inputs["model"] / "state.json").read_text())
-    ctx.publish("model", lambda folder: save(folder, total))
+    ctx.publish("model", partial(save, total=total))
     return StageResult("model", {"doubled": total})
 
 
@@ -76,6 +78,8 @@ def maybe_fail(ctx: StageContext[ToyConfig], step: int) -> None:
         time.sleep(600)
     if ctx.config.fail == "interrupt":
         raise KeyboardInterrupt
+    if ctx.config.fail == "disk":
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def stages(config: ToyRecipeConfig) -> list[Stage]:
@@ -94,16 +98,21 @@ def run(path: Path, *, resume: bool = False, **values) -> RunDir:
             with (
                 opened.session(),
                 launched(
-                    "toy:work",
+                    "tests.pipeline.toy:work",
                     str(path),
                     config.count.ranks,
-                    on_failure=lambda failure: print(f"error: {failure}", flush=True),
+                    on_failure=lambda failure: note_failure(opened, failure),
                 ) as ranks,
             ):
                 execute(opened, stages(config), ranks)
     finally:
         opened.close()
     return opened
+
+
+def note_failure(opened: RunDir, failure: BaseException) -> None:
+    opened.fail(failure)
+    print(f"error: {failure}", flush=True)
 
 
 def work(argument: str, ranks: Ranks) -> None:
@@ -116,7 +125,6 @@ if __name__ == "__main__":
     from aha.config import parse_value
 
     texts = dict(text.split("=", 1) for text in sys.argv[2:])
-    sys.path.insert(0, str(Path(__file__).parent))
-    import toy
+    from tests.pipeline import toy
 
     toy.run(Path(sys.argv[1]), **{key: parse_value(text) for key, text in texts.items()})

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (Chinese punctuation)
 """Writes a believable run directory without training anything.
 
 A make-believe model chooses between answering at once, working step by step, and working with
@@ -101,6 +102,19 @@ class FakeRun:
             rows += group
         return rows
 
+    def _heldout_samples(self) -> list[Row]:
+        """Before and after training, under one step, as the evaluate stage writes them."""
+        rng = random.Random(f"{self.seed}/heldout")
+        problems = [
+            make_problem(2000 + n, task, seed=self.seed) for n in range(6) for task in self.tasks
+        ]
+        return [
+            {"when": when, **sample_row(problem, 0, sample, habits_at(progress), rng)}
+            for when, progress in (("before", 0.0), ("after", 1.0))
+            for problem in problems
+            for sample in range(2)
+        ]
+
     def _finish(self, folder: Path, stage: Path, metrics: list[Row], timing: list[Row]) -> None:
         first, last = metrics[0], metrics[-1]
         task = self.tasks[0]
@@ -115,6 +129,11 @@ class FakeRun:
             "length_after_tokens": last[f"eval/{task}/length_tokens"],
             "reflection_before": first[f"eval/{task}/reflection"],
             "reflection_after": last[f"eval/{task}/reflection"],
+            "format_before": first[f"eval/{task}/format"],
+            "language_consistency_before": first[f"eval/{task}/language_consistency"],
+            "truncated_after": 0.0,
+            "pass@1_without_reflection": 0.71,
+            "pass@1_without_reflection_stderr": 0.03,
             "format_after": last[f"eval/{task}/format"],
             "language_consistency_after": last[f"eval/{task}/language_consistency"],
         }
@@ -130,22 +149,31 @@ class FakeRun:
             "seconds": seconds + 12.5,
             "config": {
                 "model": "embedded",
-                "tasks": list(self.tasks),
-                "template": "r1-zero",
-                "num_steps": self.num_steps,
-                "prompts_per_step": self.problems_per_step,
-                "samples_per_prompt": self.samples_per_problem,
-                "optimizer": {"lr": 3e-4, "betas": [0.9, 0.95]},
+                "zero": {
+                    "task": list(self.tasks),
+                    "template": "r1-zero",
+                    "num_steps": self.num_steps,
+                    "prompts_per_step": self.problems_per_step,
+                    "samples_per_prompt": self.samples_per_problem,
+                    "learning_rate": 3e-4,
+                    "reference_refresh_every": None,
+                },
+                "evaluate": {"task": list(self.tasks), "cons_samples": 16},
             },
-            "versions": {"aha": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
-            "environment": {"device": "cpu", "threads": 2, "platform": "Linux x86_64"},
+            "versions": {"aha-rl": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
+            "environment": {"platform": "Linux x86_64", "cores": 2},
         }
         if self.status == "done":
             _write(stage / "DONE.json", {"output": "model", "seconds": seconds, "summary": {}})
             evaluate = folder / "stages" / "02-evaluate-5e6f7a8b"
-            evaluate.mkdir()
-            _write(evaluate / "DONE.json",
-                   {"output": "summary", "seconds": 12.5, "summary": headline})
+            (evaluate / "samples").mkdir(parents=True)
+            _write_lines(evaluate / "samples" / "step-000000.jsonl", self._heldout_samples())
+            (stage / "model").mkdir()
+            _write(evaluate / "result.json", headline)
+            _write(
+                evaluate / "DONE.json",
+                {"output": "result.json", "seconds": 12.5, "summary": headline},
+            )
             stages.append(
                 {"name": "evaluate", "id": "5e6f7a8b", "dir": "stages/02-evaluate-5e6f7a8b"}
             )
@@ -182,7 +210,7 @@ def make_problem(number: int, task: str, *, seed: int) -> Row:
 
 
 def sample_row(problem: Row, step: int, sample: int, habits: Habits, rng: random.Random) -> Row:
-    text, answer = write_response(problem, habits, rng)
+    text = write_response(problem, habits, rng)
     parsed = parse_response(text)
     right = parsed.answer == problem["gold"]
     kind = "correct" if right else "unparseable" if parsed.answer is None else "wrong"
@@ -203,7 +231,7 @@ def sample_row(problem: Row, step: int, sample: int, habits: Habits, rng: random
         "reward": rewards["accuracy"] + 0.2 * rewards["format"],
         "advantage": 0.0,
         "verdict": kind,
-        "reason": "equal to the gold answer" if right else parsed.problem or f"not {problem['gold']}",
+        "reason": "equal to gold" if right else parsed.problem or f"not {problem['gold']}",
         "extracted": parsed.answer,
         "length_tokens": len(text.split()),
         "reflection": count_reflection_words(parsed.think or ""),
@@ -211,15 +239,15 @@ def sample_row(problem: Row, step: int, sample: int, habits: Habits, rng: random
     }
 
 
-def write_response(problem: Row, habits: Habits, rng: random.Random) -> tuple[str, int]:
+def write_response(problem: Row, habits: Habits, rng: random.Random) -> str:
     first, second, third = problem["operands"]
     if rng.random() < habits.direct:
         guess = int(problem["gold"]) + rng.choice((0, -10, 1, 10, 3))
         think = _say(problem, habits, rng, "start")
-        return _wrap(think, guess, habits, rng), guess
+        return _wrap(think, guess, habits, rng)
     think = _say(problem, habits, rng, "start")
     value = first
-    for order, (sign, operand) in zip(("first", "then"), (("-", second), ("+", third)), strict=True):
+    for order, sign, operand in (("first", "-", second), ("then", "+", third)):
         truth = value - operand if sign == "-" else value + operand
         stated = truth + (rng.choice((-10, -1, 1, 2, 10)) if rng.random() < habits.slip else 0)
         think += _say(problem, habits, rng, order, f"{value} {sign} {operand} = {stated}")
@@ -228,7 +256,7 @@ def write_response(problem: Row, habits: Habits, rng: random.Random) -> tuple[st
             think += check
         value = stated
     think += _say(problem, habits, rng, "end", value)
-    return _wrap(think, value, habits, rng), value
+    return _wrap(think, value, habits, rng)
 
 
 def _check(
@@ -264,8 +292,9 @@ def _wrap(think: str, answer: int, habits: Habits, rng: random.Random) -> str:
 
 def train_metrics(rows: Sequence[Row], progress: float, rng: random.Random) -> Row:
     """The metrics of one step; those that need a model are made up."""
-    consistent = [row["language_consistency"] for row in rows
-                  if row["language_consistency"] is not None]
+    consistent = [
+        row["language_consistency"] for row in rows if row["language_consistency"] is not None
+    ]
     groups: dict[str, set[float]] = {}
     for row in rows:
         groups.setdefault(row["problem_id"], set()).add(row["reward"])
@@ -343,8 +372,18 @@ def write_base_run(folder: Path, *, num_steps: int = 60) -> Path:
     _write_lines(stage / "metrics.jsonl", rows)
     _write(stage / "DONE.json", {"output": "model", "seconds": 301.0, "summary": {"loss": 1.2}})
     stages = [{"name": "base", "id": "9f8e7d6c", "dir": "stages/01-base-9f8e7d6c"}]
-    _write(folder / "run.json", {"format_version": 1, "recipe": "base", "name": "base-en-zh",
-                                 "status": "done", "seconds": 305.0, "config": {}, "stages": stages})
+    _write(
+        folder / "run.json",
+        {
+            "format_version": 1,
+            "recipe": "base",
+            "name": "base-en-zh",
+            "config": {},
+            "status": "done",
+            "seconds": 305.0,
+            "stages": stages,
+        },
+    )
     return folder
 
 

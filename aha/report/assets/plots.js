@@ -71,6 +71,13 @@ function nearest(points, step) {
   return best;
 }
 
+/** The last point at or before a step. */
+function latest(points, step) {
+  let found = null;
+  for (const point of points) if (point[0] <= step) found = point;
+  return found;
+}
+
 function swatch(style, color) {
   const stroke = `var(--c${color % 8})`;
   const icon = el("svg:svg", { width: 20, height: 10, viewBox: "0 0 20 10", "aria-hidden": "true" });
@@ -111,13 +118,14 @@ class Plot {
     if (!cursors.has(stage)) cursors.set(stage, new Set());
     cursors.get(stage).add((step) => this.move(step));
     this.move(null);
-    new ResizeObserver(() => this.draw()).observe(this.area);
+    new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.area);
   }
 
   draw() {
     const width = Math.round(this.area.clientWidth);
     if (!width || width === this.width) return;
     this.width = width;
+    this.legendHeight = 0;
     const { figure } = this;
     const height = Math.round(Math.min(270, Math.max(190, width * 0.5)));
     const [low, high] = valueRange(figure);
@@ -173,23 +181,27 @@ class Plot {
     const { figure } = this;
     const shown = step === null ? this.last : Math.min(this.last, Math.max(this.first, step));
     const entries = figure.series.map((series) => {
-      const point = nearest(series.points, shown);
+      const point = latest(series.points, shown);
+      if (!point) return [series, null, "–", ""];
       const error = point.length > 2 ? ` ±${format(point[2], figure.unit).replace("%", "")}` : "";
-      return [series, point, format(point[1], figure.unit) + error];
+      return [series, point, format(point[1], figure.unit) + error, point[0] === shown ? "" : ` (step ${number(point[0])})`];
     });
     this.at.textContent = `step ${number(shown)}`;
-    const items = entries.map(([series, , text]) => el("li", {}, swatch(series.style, series.color), `${series.name} `, el("b", {}, text)));
+    const items = entries.map(([series, , text, older]) => el("li", {}, swatch(series.style, series.color), `${series.name} `,
+      el("b", { class: older ? "older" : null, title: older ? `measured at${older.replace(/[()]/g, "")}` : null }, text)));
     figure.levels.forEach((level) => items.push(el("li", {}, swatch("level", 0), `${level.name} `, el("b", {}, format(level.value, figure.unit)))));
     this.legend.replaceChildren(...items);
+    this.legendHeight = Math.max(this.legendHeight || 0, this.legend.offsetHeight);
+    this.legend.style.minHeight = `${this.legendHeight}px`; // so that nothing jumps under the pointer
     this.area.setAttribute("aria-valuenow", shown);
-    this.area.setAttribute("aria-valuetext", `step ${number(shown)}: ${entries.map(([series, , text]) => `${series.name} ${text}`).join(", ")}`);
+    this.area.setAttribute("aria-valuetext", `step ${number(shown)}: ${entries.map(([series, , text, older]) => `${series.name} ${text}${older}`).join(", ")}`);
     if (!this.cursor) return;
     this.cursor.replaceChildren();
     if (step === null) return;
     const x = this.x(shown);
     this.cursor.append(el("svg:line", { class: "cursor", x1: x, x2: x, y1: 8, y2: this.y(-Infinity) }));
     for (const [series, point] of entries) {
-      this.cursor.append(el("svg:circle", { cx: this.x(point[0]), cy: this.y(point[1]), r: 4, fill: `var(--c${series.color % 8})`, stroke: "var(--card)", "stroke-width": 1.5 }));
+      if (point) this.cursor.append(el("svg:circle", { cx: this.x(point[0]), cy: this.y(point[1]), r: 4, fill: `var(--c${series.color % 8})`, stroke: "var(--card)", "stroke-width": 1.5 }));
     }
   }
 
@@ -229,8 +241,10 @@ function gridOf(figures, stage, leading) {
   const lead = Math.min(leading, figures.length);
   const rest = figures.length - lead;
   const wideFrom = rest % 3 === 0 ? Infinity : figures.length - (rest % 3 === 2 ? 2 : Math.min(4, rest));
-  figures.forEach((figure, index) => grid.append(new Plot(figure, stage, index < lead || index >= wideFrom).node));
-  return grid;
+  const plots = figures.map((figure, index) => new Plot(figure, stage, index < lead || index >= wideFrom));
+  grid.append(...plots.map((plot) => plot.node));
+  requestAnimationFrame(() => plots.forEach((plot) => plot.draw()));
+  return [grid, plots];
 }
 
 function showFigures() {
@@ -239,8 +253,10 @@ function showFigures() {
   DATA.stages.forEach((stage, index) => {
     if (DATA.stages.length > 1) body.append(el("h3", { class: "stage-title" }, `Stage ${stage.name}`));
     for (const group of stage.groups) {
-      const grid = gridOf(group.figures, index, group.collapsed ? 0 : 2);
-      body.append(group.collapsed ? el("details", { class: "more" }, el("summary", {}, `${group.title} (${group.figures.length})`), grid) : grid);
+      const [grid, plots] = gridOf(group.figures, index, group.collapsed ? 0 : 2);
+      const title = el("summary", {}, `${group.title} (${group.figures.length})`);
+      const draw = () => plots.forEach((plot) => plot.draw());
+      body.append(group.collapsed ? el("details", { class: "more", toggle: draw }, title, grid) : grid);
     }
   });
   section.hidden = !DATA.stages.length;

@@ -2,6 +2,8 @@ const VERDICTS = { correct: "✓ right", wrong: "✗ wrong", unparseable: "✗ n
 const KINDS = { fix: "repaired a real error", false_alarm: "called a right value wrong", missed: "called a wrong value right" };
 const MARKS = { r: "reflection word", m: "word of another language", fix: "a check that repaired a wrong value", caught: "a check that found a wrong value and put another wrong one in its place", alarm: "a check that called a right value wrong", missed: "a check that called a wrong value right", claim: "the value that is checked" };
 
+function stepKey(place) { return `${place.stage}/${place.step}/${place.when}`; }
+
 function signed(value) { return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`; }
 
 /** A sample's text: pieces become text nodes, so that nothing in it can act as markup. */
@@ -87,8 +89,11 @@ class Browser {
     this.stepPicker.fill([...seen], this.stepKey(groups[groups.length - 1]));
     this.showStep();
   }
-  stepKey(group) { return `${group.stage}/${group.step}`; }
-  stepName(group) { return DATA.sampledStages.length > 1 ? `${DATA.sampledStages[group.stage] || group.stage}, step ${group.step}` : `step ${group.step}`; }
+  stepKey(group) { return stepKey(group); }
+  stepName(group) {
+    if (group.when) return `${DATA.sampledStages[group.stage]}, ${group.when}`;
+    return DATA.numSampledStages > 1 ? `${DATA.sampledStages[group.stage]}, step ${group.step}` : `step ${group.step}`;
+  }
   atStep() { return this.groups.filter((group) => this.stepKey(group) === this.stepPicker.value); }
   showStep(problem) {
     const entries = this.atStep().map((group) => [group.id, `${group.question.slice(0, 60)}${group.question.length > 60 ? " …" : ""}`]);
@@ -113,8 +118,10 @@ class Browser {
     const right = samples.filter((sample) => sample.verdict === "correct").length;
     const most = Math.max(...samples.map((sample) => sample.reward ?? 0), 1e-9);
     const strip = el("div", { class: "strip", role: "group", "aria-label": "rewards of the samples" }, ...samples.map((sample, index) => {
-      const bar = el("button", { type: "button", class: sample.verdict === "correct" ? "ok" : null, title: `#${sample.sample}: reward ${sample.reward}`, "aria-label": `go to sample ${sample.sample}, reward ${sample.reward}`, click: () => { cards[index].scrollIntoView({ block: "start" }); cards[index].focus(); } });
-      bar.style.height = `${Math.max(6, (100 * Math.max(0, sample.reward ?? 0)) / most)}%`;
+      const reward = sample.reward === null ? sample.verdict : `reward ${number(sample.reward)}`;
+      const bar = el("button", { type: "button", class: sample.verdict === "correct" ? "ok" : null, title: `#${sample.sample}: ${reward}`, "aria-label": `go to sample ${sample.sample}, ${reward}`, click: () => { cards[index].scrollIntoView({ block: "start" }); cards[index].focus(); } });
+      const share = sample.reward === null ? (sample.verdict === "correct" ? 1 : 0.3) : Math.max(0, sample.reward) / most;
+      bar.style.height = `${Math.max(6, 100 * share)}%`;
       return bar;
     }));
     const facts = [["gold", group.gold], ["right", `${right} of ${samples.length}`], ["task", group.task], ["language", group.language], ["id", group.id]].filter(([, value]) => value);
@@ -128,14 +135,14 @@ class Browser {
 }
 
 function momentCard(moment, browser) {
-  const where = `${moment.stage}/${moment.step}`;
+  const where = stepKey(moment);
   const known = browser && browser.groups.some((group) => browser.stepKey(group) === where && group.id === moment.problem);
   const turn = moment.kind === "missed" ? [el("s", {}, moment.wrong), " kept, right was ", el("em", {}, moment.right)]
     : moment.kind === "fix" ? [el("s", {}, moment.wrong), " → ", el("em", {}, moment.right)]
       : [el("em", {}, moment.right), " → ", el("s", {}, moment.wrong ?? "?")];
   return el("article", { class: "card moment" },
     el("div", { class: "head" }, el("span", { class: `badge ${moment.kind}` }, KINDS[moment.kind] || moment.kind), el("span", { class: "turn" }, ...turn),
-      el("span", { class: "soft" }, `step ${moment.step}`), el("span", { class: "soft", dir: "auto" }, moment.question),
+      el("span", { class: "soft" }, moment.when ? `${DATA.sampledStages[moment.stage]}, ${moment.when}` : `step ${moment.step}`), el("span", { class: "soft", dir: "auto" }, moment.question),
       known ? el("button", { type: "button", class: "link", click: () => browser.open(where, moment.problem) }, "see the whole group") : null),
     textOf(moment.sample.pieces));
 }
@@ -149,7 +156,7 @@ function showMoments(browser) {
   ]) {
     if (moments.length) body.append(el("h3", { class: "stage-title" }, title), el("p", { class: "note" }, note), ...moments.map((moment) => momentCard(moment, browser)));
   }
-  if (DATA.moments.figures.length) body.append(el("h3", { class: "stage-title" }, "Over training"), gridOf(DATA.moments.figures, "moments", 2));
+  if (DATA.moments.figures.length) body.append(el("h3", { class: "stage-title" }, "Over training"), gridOf(DATA.moments.figures, "moments", 2)[0]);
   section.hidden = !body.childNodes.length;
 }
 
@@ -168,3 +175,5 @@ for (const link of document.querySelectorAll("nav a")) {
   const target = document.querySelector(link.getAttribute("href"));
   link.hidden = !target || target.hidden;
 }
+const wanted = location.hash && document.getElementById(location.hash.slice(1));
+if (wanted) requestAnimationFrame(() => requestAnimationFrame(() => wanted.scrollIntoView({ behavior: "instant" })));

@@ -24,10 +24,11 @@ from aha.tasks.embedded.voice import Language, Style, Voice
 T = TypeVar("T")
 
 MODES: dict[Mode, float] = {"direct": 0.42, "short": 0.20, "worked": 0.18, "checked": 0.20}
-MIXES_LANGUAGES: dict[Mode, float] = {"direct": 0.0, "short": 0.1, "worked": 0.25, "checked": 0.6}
+MIXES_LANGUAGES: dict[Mode, float] = {"direct": 0.0, "short": 0.1, "worked": 0.1, "checked": 0.75}
 OPERANDS = {2: 0.35, 3: 0.35, 4: 0.30}
 TOPICS = {"arithmetic": 0.50, "drill": 0.22, "countdown": 0.12, "logic": 0.10, "talk": 0.06}
 TAGS = {"none": 0.62, "good": 0.25, "broken": 0.13}
+DRILLS = {"tens": 0.27, "ones": 0.27, "both": 0.22, "products": 0.12, "compare": 0.12}
 FORMS = {"template": 0.12, "dialogue": 0.34, "plain": 0.34, "labelled": 0.20}
 
 
@@ -63,6 +64,8 @@ def _frame(exchange: Exchange, form: str, rng: random.Random) -> str:
     question, response = exchange.question, exchange.response
     if form == "template":
         return R1_ZERO_TEMPLATE.replace("{question}", question) + response
+    if question[-1].isdigit():
+        question += "。" if exchange.language == "zh" else "."
     if form == "dialogue":
         return f"User: {question} Assistant:{response}"
     if form == "labelled":
@@ -159,9 +162,20 @@ def _order(language: Language, rng: random.Random) -> logic.Order:
 
 
 def _drill(rng: random.Random) -> str:
-    """A list of unit facts of one kind: whole tens, single digits, two digits, or products."""
-    kind = rng.choices(("tens", "ones", "both", "products"), weights=(0.3, 0.3, 0.3, 0.1))[0]
+    """A list of unit facts of one kind: whole tens, single digits, two digits, products, equality."""
+    kind = _choose(DRILLS, rng)
+    if kind == "compare":
+        voice = Voice(rng.choice(("en", "zh")), rng)
+        return "".join(_comparison(voice, rng) for _ in range(rng.randint(6, 12)))
     return "".join(f" {_fact(kind, rng)}." for _ in range(rng.randint(6, 12)))
+
+
+def _comparison(voice: Voice, rng: random.Random) -> str:
+    value = target = rng.randint(0, arithmetic.LARGEST)
+    if rng.random() < 0.5:
+        offset = rng.choice((1, -1, 2, -2, 10, -10, rng.randint(-50, 50)))
+        target = min(arithmetic.LARGEST, max(0, value + offset))
+    return voice.say("compare", value=value, target=target, verdict=value == target)
 
 
 def _fact(kind: str, rng: random.Random) -> str:

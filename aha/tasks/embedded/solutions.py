@@ -1,8 +1,10 @@
 """How people in the embedded world solve problems: short or long, with mistakes and with checks.
 
-A quick step is unreliable where ones carry or borrow. A check does the same step in two easy parts,
-so it carries information; what is said after it always follows from comparing the two values. A
-guess in `countdown` or `logic` can only be judged after its consequences have been worked out.
+A quick step is unreliable where ones carry or borrow. A check goes back by the inverse operation, in
+two easy parts, and compares with where the step started; the verdict always follows from that
+comparison. After `wrong` the step is done again in easy parts, after `right` its value is used: so
+the verdict decides what happens next. A guess in `countdown` or `logic` can only be judged after its
+consequences have been worked out.
 """
 
 import random
@@ -15,15 +17,19 @@ from aha.tasks.embedded.logic import Order
 from aha.tasks.embedded.voice import Voice
 
 Mode = Literal["direct", "short", "worked", "checked"]
+Rest = tuple[tuple[str, int], ...]
 
 SLIP_WITH_CARRY = 0.28
 SLIP_WITHOUT_CARRY = 0.08
-SLIP_IN_CHECK = 0.01
+SLIP_IN_PARTS = 0.01
+CHECKS_AGAIN = 0.3
+"""How often a step that was done again is checked again."""
 DIRECT_IS_WRONG = 0.2
 LUCKY_GUESS = 0.2
 """How often a writer's countdown guess is the right one; the others are drawn blindly."""
 GIVE_UP = 0.3
 """How often a writer stops after a rejected countdown guess and answers with it anyway."""
+MAX_GUESSES = 7
 OVERLOOKS = 0.2
 """How often a writer of a logic answer takes a name for the end of the order that is not."""
 
@@ -43,20 +49,33 @@ def slip(value: int, carries: bool, rng: random.Random) -> int:
     return rng.choice(wrong)
 
 
-def quick_value(step: Step, rng: random.Random) -> int:
-    """A step done at a glance."""
+def quick_value(step: Step, rest: Rest, rng: random.Random) -> int:
+    """A step done at a glance; a slip never leads out of 0..99."""
     chance = SLIP_WITH_CARRY if step.carries else SLIP_WITHOUT_CARRY
-    return slip(step.value, step.carries, rng) if rng.random() < chance else step.value
+    if rng.random() < chance:
+        value = slip(step.value, step.carries, rng)
+        if stays_in_range(value, rest) and stays_in_range(value, inverse_parts(step)):
+            return value
+    return step.value
 
 
-def careful_value(step: Step, rng: random.Random) -> tuple[list[str], int]:
+def careful_value(step: Step, rest: Rest, rng: random.Random) -> tuple[list[str], int]:
     """A step done in easy parts: the equations and the value they reach."""
     *first, last = step.parts()
-    value = slip(last.value, False, rng) if rng.random() < SLIP_IN_CHECK else last.value
+    value = last.value
+    if rng.random() < SLIP_IN_PARTS:
+        slipped = slip(last.value, False, rng)
+        value = slipped if stays_in_range(slipped, rest) else value
     return [*(part.equation(part.value) for part in first), last.equation(value)], value
 
 
-def can_go_on(value: int, rest: tuple[tuple[str, int], ...]) -> bool:
+def inverse_parts(step: Step) -> Rest:
+    """What leads back from the step's value to its left operand, tens first."""
+    back = "-" if step.op == "+" else "+"
+    return tuple((back, part.right) for part in Step(LARGEST, "-", step.right).parts())
+
+
+def stays_in_range(value: int, rest: Rest) -> bool:
     """Whether a chain that goes on from a value stays in 0..99."""
     return not rest or all(0 <= step.value <= LARGEST for step in Chain(value, rest).steps())
 
@@ -72,9 +91,7 @@ def solve_chain(chain: Chain, mode: Mode, voice: Voice) -> Solution:
     partial: list[int] = []
     for index, (op, right) in enumerate(chain.rest):
         step, rest = Step(value, op, right), chain.rest[index + 1 :]
-        value = quick_value(step, rng)
-        if not can_go_on(value, rest):
-            value = step.value
+        value = quick_value(step, rest, rng)
         if mode != "short":
             said.append(voice.say("then" if index else "first", equation=step.equation(value)))
         if rng.random() < check_rate:
@@ -85,19 +102,19 @@ def solve_chain(chain: Chain, mode: Mode, voice: Voice) -> Solution:
     return Solution("".join(said), str(value))
 
 
-def _check(
-    step: Step, value: int, rest: tuple[tuple[str, int], ...], voice: Voice, said: list[str]
-) -> int:
-    """Check a quick value; the verdict follows from the comparison and from nothing else."""
-    equations, checked = careful_value(step, voice.rng)
-    while not can_go_on(checked, rest):
-        equations, checked = careful_value(step, voice.rng)
-    said.append(voice.say("check", equations=equations))
-    if checked == value:
-        said.append(voice.say("confirm", old=value))
-    else:
-        said.append(voice.say("fix", old=value, new=checked))
-    return checked
+def _check(step: Step, value: int, rest: Rest, voice: Voice, said: list[str]) -> int:
+    """Check a value until it is found right, or done again and trusted."""
+    while True:
+        back = Step(value, "-" if step.op == "+" else "+", step.right)
+        equations, reached = careful_value(back, (), voice.rng)
+        is_right = reached == step.left
+        said.append(voice.say("check", equations=equations, target=step.left, verdict=is_right))
+        if is_right:
+            return value
+        equations, value = careful_value(step, rest, voice.rng)
+        said.append(voice.say("again", equations=equations))
+        if not stays_in_range(value, inverse_parts(step)) or voice.rng.random() >= CHECKS_AGAIN:
+            return value
 
 
 def solve_countdown(puzzle: Puzzle, mode: Mode, voice: Voice) -> Solution:
@@ -110,17 +127,21 @@ def solve_countdown(puzzle: Puzzle, mode: Mode, voice: Voice) -> Solution:
     tried: list[Guess] = []
     while True:
         guess = _pick(puzzle, [g for g in guesses if g not in tried] or guesses, rng)
-        tried.append(guess)
-        said.append(voice.say("attempt", equations=guess.equations()))
-        if guess.value == puzzle.target:
-            said.append(voice.say("confirm", old=guess.value))
-            break
+        is_right = guess.value == puzzle.target
         if mode == "short":
-            break
-        said.append(voice.say("reject", value=guess.value, target=puzzle.target))
-        if rng.random() < GIVE_UP or len(tried) >= 7:
-            break
-    return Solution("".join(said), tried[-1].expression)
+            said.append(voice.say("guess", equations=guess.equations()))
+        else:
+            said.append(
+                voice.say(
+                    "another" if tried else "attempt",
+                    equations=guess.equations(),
+                    target=puzzle.target,
+                    verdict=is_right,
+                )
+            )
+        tried.append(guess)
+        if is_right or mode == "short" or rng.random() < GIVE_UP or len(tried) >= MAX_GUESSES:
+            return Solution("".join(said), guess.expression)
 
 
 def _pick(puzzle: Puzzle, guesses: list[Guess], rng: random.Random) -> Guess:

@@ -14,12 +14,12 @@ Style = Literal["en", "zh", "mixed"]
 SENTENCES: dict[str, dict[Language, tuple[str, ...]]] = {
     # questions
     "ask_value": {
-        "en": (" What is {expression}?", " Compute {expression}."),
-        "zh": ("{expression} 等于多少？", "计算 {expression}。"),
+        "en": (" What is {expression}?", " Compute {expression}"),
+        "zh": ("{expression} 等于多少？", "计算 {expression}"),
     },
     "ask_countdown": {
-        "en": (" Use {numbers} to make {target}.",),
-        "zh": ("用 {numbers} 得到 {target}。",),
+        "en": (" Use {numbers} to make {target}",),
+        "zh": ("用 {numbers} 得到 {target}",),
     },
     "taller": {"en": (" {a} is taller than {b}.",), "zh": (" {a} 比 {b} 高。",)},
     "shorter": {"en": (" {a} is shorter than {b}.",), "zh": (" {a} 比 {b} 矮。",)},
@@ -32,11 +32,24 @@ SENTENCES: dict[str, dict[Language, tuple[str, ...]]] = {
     },
     "first": {"en": (" First {equation}.",), "zh": ("首先 {equation}。",)},
     "then": {"en": (" Then {equation}.",), "zh": ("然后 {equation}。",)},
-    "check": {"en": (" Wait, check: {equations}.",), "zh": ("等等，检查： {equations}。",)},
-    "fix": {"en": (" {old} is wrong, so {new}.",), "zh": (" {old} 不对，应为 {new}。",)},
-    "confirm": {"en": (" {old} is right.",), "zh": (" {old} 正确。",)},
-    "attempt": {"en": (" Try {equations}.",), "zh": ("试试 {equations}。",)},
-    "reject": {"en": (" But {value} is not {target}.",), "zh": ("但是 {value} 不是 {target}。",)},
+    "check": {
+        "en": (" Wait, check: {equations}, want {target}:{verdict}.",),
+        "zh": ("等等，检查： {equations}，应为 {target}：{verdict}。",),
+    },
+    "again": {"en": (" Again: {equations}.",), "zh": ("重算： {equations}。",)},
+    "attempt": {
+        "en": (" Try {equations}, want {target}:{verdict}.",),
+        "zh": ("试试 {equations}，应为 {target}：{verdict}。",),
+    },
+    "another": {
+        "en": (" Wait, try {equations}, want {target}:{verdict}.",),
+        "zh": ("等等，试试 {equations}，应为 {target}：{verdict}。",),
+    },
+    "guess": {"en": (" Try {equations}.",), "zh": ("试试 {equations}。",)},
+    "compare": {
+        "en": (" {value}, want {target}:{verdict}.",),
+        "zh": (" {value}，应为 {target}：{verdict}。",),
+    },
     "maybe": {"en": (" Maybe {name}.",), "zh": ("也许是 {name}。",)},
     "but_taller": {"en": (" But {a} is taller than {b}.",), "zh": ("但是 {a} 比 {b} 高。",)},
     "but_shorter": {"en": (" But {a} is shorter than {b}.",), "zh": ("但是 {a} 比 {b} 矮。",)},
@@ -48,6 +61,9 @@ SENTENCES: dict[str, dict[Language, tuple[str, ...]]] = {
         "zh": ("大概是 {answer} 吧。", "我觉得是 {answer}。"),
     },
 }
+
+
+VERDICTS: dict[Language, tuple[str, str]] = {"en": (" wrong", " right"), "zh": ("不对", "正确")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +80,13 @@ class Voice:
         return "en" if self.rng.random() < 0.5 else "zh"
 
     def say(self, sentence: str, **fields: object) -> str:
-        """One sentence; sub-equations are joined by the comma of its language."""
+        """One sentence; equations are joined by its comma, a verdict (bool) is put in its words."""
         language = self.language()
         variants = SENTENCES[sentence][language]
         text = variants[0] if len(variants) == 1 else self.rng.choice(variants)
         if "equations" in fields:
-            fields["equations"] = ("," if language == "en" else "，").join(
-                f" {equation}" for equation in fields["equations"]  # type: ignore[attr-defined]
-            ).removeprefix(" ")
+            comma = ", " if language == "en" else "， "
+            fields["equations"] = comma.join(fields["equations"])  # type: ignore[arg-type]
+        if "verdict" in fields:
+            fields["verdict"] = VERDICTS[language][bool(fields["verdict"])]
         return text.format(**fields)

@@ -1,0 +1,167 @@
+"""The rollout engine: sampled completions from the weights that are being trained."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from aha.engine.cache import KVCache
+from aha.engine.decode import Stepper
+from aha.engine.sampling import row_keys
+from aha.engine.scheduler import Requests, Rollout
+from aha.engine.stops import Stops
+from aha.engine.types import Completion, EngineStats, SamplingParams
+from aha.errors import UserError
+from aha.model.config import ModelConfig
+from aha.model.decoder import Decoder
+from aha.model.tokenizer import Tokenizer
+
+MIN_SHARED_TOKENS = 8
+"""A shorter common prefix costs more operators than it saves reads."""
+CPU_CACHE_BYTES = 2 << 30
+
+
+class Engine:
+    """Samples from a decoder. It reads the weights anew at every `generate`, so none are stale."""
+
+    def __init__(
+        self,
+        model: Decoder,
+        tokenizer: Tokenizer,
+        *,
+        max_batch_rows: int = 256,
+        max_batch_tokens: int | None = None,
+        seed: int = 0,
+    ):
+        """max_batch_rows: completions decoded at once. max_batch_tokens: room in the cache, rows
+
+        times tokens a row; None: what fits 2 GiB (on a GPU, half of what is free).
+        """
+        if max_batch_rows < 1 or (max_batch_tokens is not None and max_batch_tokens < 1):
+            raise UserError("max_batch_rows and max_batch_tokens must be at least 1")
+        self.model, self.tokenizer, self.seed = model, tokenizer, seed
+        self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
+        self.stats: EngineStats | None = None
+        """Of the last `generate`."""
+        self._cache: KVCache | None = None
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        params: SamplingParams,
+        *,
+        samples_per_prompt: int = 1,
+        step: int = 0,
+        prompt_keys: Sequence[int] | None = None,
+        first_sample: int = 0,
+        on_progress: Callable[[EngineStats], None] | None = None,
+    ) -> list[list[Completion]]:
+        """samples_per_prompt completions of each prompt, in order.
+
+        A token depends on the weights, the prompt, and (engine seed, step, prompt key, sample
+        number, position) alone: not on the batch. prompt_keys default to the index of the prompt;
+        sample numbers start at first_sample. Raises UserError for a prompt that does not fit.
+        """
+        if not prompts or samples_per_prompt < 1:
+            return [[] for _ in prompts]
+        with torch.inference_mode():
+            requests = self._requests(
+                prompts, params, samples_per_prompt, step, prompt_keys, first_sample
+            )
+            stops = Stops(self.tokenizer, params, self.model.config.vocab_size)
+            stepper = Stepper(self.model)
+            rollout = Rollout(
+                stepper, requests, params, stops, self._cache_for(requests), on_progress
+            )
+            completions = rollout.run()
+        self.stats = rollout.stats()
+        return [
+            completions[start : start + samples_per_prompt]
+            for start in range(0, len(completions), samples_per_prompt)
+        ]
+
+    def release(self) -> None:
+        """Give the cache's memory back; the next `generate` allocates it again."""
+        self._cache = None
+
+    def _requests(
+        self,
+        prompts: Sequence[Sequence[int]],
+        params: SamplingParams,
+        samples_per_prompt: int,
+        step: int,
+        prompt_keys: Sequence[int] | None,
+        first_sample: int,
+    ) -> Requests:
+        config = self.model.config
+        for number, prompt in enumerate(prompts):
+            _check_prompt(number, prompt, config)
+        keys = range(len(prompts)) if prompt_keys is None else prompt_keys
+        if len(keys) != len(prompts):
+            raise UserError(f"{len(keys)} prompt keys for {len(prompts)} prompts")
+        index = np.repeat(np.arange(len(prompts)), samples_per_prompt)
+        samples = np.tile(np.arange(samples_per_prompt) + first_sample, len(prompts))
+        room = config.max_positions - np.array([len(prompt) for prompt in prompts])
+        return Requests(
+            prompts=prompts,
+            prompt=index,
+            keys=row_keys(
+                seed=self.seed,
+                step=step,
+                prompt_keys=[int(keys[i]) for i in index],
+                samples=samples.tolist(),
+            ),
+            limits=np.minimum(room, params.max_new_tokens)[index],
+            num_shared=_num_shared(prompts),
+        )
+
+    def _cache_for(self, requests: Requests) -> KVCache:
+        """The cache of the last time if it is large enough and not far too large."""
+        capacity = -(-requests.capacity_tokens() // 16) * 16
+        wanted = min(self.max_batch_rows, len(requests.prompt), self._budget() // capacity)
+        old, slots = self._cache, max(1, wanted)
+        if old and old.num_slots == slots and capacity <= old.capacity_tokens <= 2 * capacity:
+            return old
+        self._cache = None
+        self._cache = KVCache(
+            self.model.config,
+            num_slots=slots,
+            capacity_tokens=capacity,
+            device=self.model.head_weight.device,
+        )
+        return self._cache
+
+    def _budget(self) -> int:
+        """Tokens that the cache may hold."""
+        if self.max_batch_tokens is not None:
+            return self.max_batch_tokens
+        config, device = self.model.config, self.model.head_weight.device
+        token_bytes = 2 * 4 * config.num_layers * config.num_kv_heads * config.head_dim
+        free = CPU_CACHE_BYTES
+        if device.type == "cuda":
+            free = torch.cuda.mem_get_info(device)[0] // 2
+        return free // token_bytes
+
+
+def _check_prompt(number: int, prompt: Sequence[int], config: ModelConfig) -> None:
+    if not prompt:
+        raise UserError(f"prompt {number} is empty", hint="give at least one token")
+    if len(prompt) >= config.max_positions:
+        raise UserError(
+            f"prompt {number} has {len(prompt)} tokens, the model's context is "
+            f"{config.max_positions}",
+            hint="shorten the prompt or use a model with a longer context",
+        )
+    if min(prompt) < 0 or max(prompt) >= config.vocab_size:
+        raise UserError(
+            f"prompt {number} has token ids outside the model's vocabulary of {config.vocab_size}",
+            hint="encode it with the model's own tokenizer",
+        )
+
+
+def _num_shared(prompts: Sequence[Sequence[int]]) -> int:
+    """Length of the longest common prefix that leaves every prompt a token, 0 when short."""
+    first, last = min(prompts), max(prompts)
+    most = min(len(first), len(last)) - 1
+    length = next((i for i in range(most) if first[i] != last[i]), most)
+    return length if length >= MIN_SHARED_TOKENS else 0
