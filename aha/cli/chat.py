@@ -7,10 +7,27 @@ import typer
 
 def command(
     model: Annotated[
-        str, typer.Argument(help="embedded, a Hugging Face folder, or a run directory.")
+        str, typer.Argument(help="embedded, smollm2, a Hugging Face folder or a run directory.")
     ] = "embedded",
+    template: Annotated[
+        str | None,
+        typer.Option(help="r1-zero, chat or none. [the model's own, else r1-zero]"),
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0, max=10, help="0 is greedy.")] = 0.6,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=1, max=1_048_576, help="Tokens of a response, thoughts included.")
+    ] = 1024,
+    thinking: Annotated[
+        bool, typer.Option("--thinking/--no-thinking", help="Show the thoughts.")
+    ] = True,
 ) -> None:
     """Talk to a model; its thoughts are shown apart from its answer."""
     from aha.chat.terminal import chat_loop
 
-    chat_loop(model)
+    chat_loop(
+        model,
+        template=template,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        show_thinking=thinking,
+    )

@@ -77,9 +77,7 @@ class KVCache:
         """Blocks that hold the first tokens of every row."""
         return -(-num_tokens // self.width)
 
-    def read(
-        self, layer: int, num_rows: int, num_blocks: int
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def read(self, layer: int, num_rows: int, num_blocks: int) -> tuple[list[Tensor], list[Tensor]]:
         """Keys and values of the first rows: views [R * K, W, d], one a block."""
         keys = self.keys[layer][:num_blocks, :num_rows].unbind(0)
         values = self.values[layer][:num_blocks, :num_rows].unbind(0)

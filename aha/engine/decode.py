@@ -10,6 +10,7 @@ P tokens of the prefix that all rows share, T tokens of the longest row after it
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +19,12 @@ from torch import Tensor
 from aha.engine.cache import KVCache
 from aha.model import kernels
 from aha.model.attention import visible
-from aha.model.decoder import Attention, Decoder, Layer, RMSNorm
+from aha.model.decoder import Attention, Decoder, Layer, Linear, RMSNorm
 
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """Keys and values [N, K, T, d] of each layer, and the final hidden state [N, D] of each prompt."""
+    """Keys and values [N, K, T, d] of each layer and the last hidden state [N, D] of prompts."""
 
     keys: list[Tensor]
     values: list[Tensor]
@@ -42,7 +43,7 @@ class Stepper:
         self.config = model.config
         self.dtype = model.linear_dtype or model.head_weight.dtype
         self.device = model.head_weight.device
-        self.layers = [_StepLayer(layer, self.dtype) for layer in model.model.layers]
+        self.layers = [_StepLayer(cast(Layer, layer), self.dtype) for layer in model.model.layers]
         self.head = model.head_weight
         self.norm = model.model.norm
         self._table = torch.empty(0, dtype=torch.complex64)
@@ -138,7 +139,7 @@ class _StepLayer:
         self.down, self.down_bias = _typed(mlp.down_proj, dtype)
 
     def project(self, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [..., heads, d] of a residual stream [..., D]; float32, rotated."""
+        """Rotated float32 queries, keys and values [..., heads, d] of a residual [..., D]."""
         normed = self.layer.input_layernorm(x).to(self.dtype)
         heads = kernels.dense(normed, self.weight, self.bias).float()
         heads = heads.unflatten(-1, (-1, self.head_dim))
@@ -263,7 +264,7 @@ def _window_bias(state: _StepState, window: int) -> Tensor:
     return torch.zeros_like(gone, dtype=torch.float32).masked_fill_(gone, -torch.inf)
 
 
-def _typed(linear: torch.nn.Module, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+def _typed(linear: Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     bias = linear.bias
     return linear.weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
 

@@ -62,6 +62,7 @@ class Engine:
         number, position) alone: not on the batch. prompt_keys default to the index of the prompt;
         sample numbers start at first_sample. Raises UserError for a prompt that does not fit.
         """
+        _check_params(params, self.model.config.vocab_size)
         if not prompts or samples_per_prompt < 1:
             return [[] for _ in prompts]
         with torch.inference_mode():
@@ -108,7 +109,7 @@ class Engine:
             keys=row_keys(
                 seed=self.seed,
                 step=step,
-                prompt_keys=[int(keys[i]) for i in index],
+                prompt_keys=[int(keys[i]) for i in index.tolist()],
                 samples=samples.tolist(),
             ),
             limits=np.minimum(room, params.max_new_tokens)[index],
@@ -143,6 +144,25 @@ class Engine:
         return free // token_bytes
 
 
+def _check_params(params: SamplingParams, vocab_size: int) -> None:
+    forbidden = set(params.forbidden_token_ids)
+    rules = (
+        (params.max_new_tokens >= 1, "max_new_tokens must be at least 1"),
+        (params.temperature >= 0.0, "temperature must be at least 0 (0 is greedy)"),
+        (0.0 < params.top_p <= 1.0, "top_p must be above 0 and at most 1 (1 keeps everything)"),
+        (params.top_k is None or params.top_k >= 1, "top_k must be at least 1, or None"),
+        (0.0 <= params.min_p <= 1.0, "min_p must be between 0 and 1 (0 keeps everything)"),
+        (all(params.stop), "a stop string must not be empty"),
+        (
+            all(0 <= token < vocab_size for token in forbidden) and len(forbidden) < vocab_size,
+            f"forbidden_token_ids must be some of the {vocab_size} token ids",
+        ),
+    )
+    for kept, message in rules:
+        if not kept:
+            raise UserError(message, hint="see aha.engine.types.SamplingParams")
+
+
 def _check_prompt(number: int, prompt: Sequence[int], config: ModelConfig) -> None:
     if not prompt:
         raise UserError(f"prompt {number} is empty", hint="give at least one token")
@@ -161,7 +181,8 @@ def _check_prompt(number: int, prompt: Sequence[int], config: ModelConfig) -> No
 
 def _num_shared(prompts: Sequence[Sequence[int]]) -> int:
     """Length of the longest common prefix that leaves every prompt a token, 0 when short."""
-    first, last = min(prompts), max(prompts)
+    ordered = sorted(list(prompt) for prompt in prompts)
+    first, last = ordered[0], ordered[-1]
     most = min(len(first), len(last)) - 1
     length = next((i for i in range(most) if first[i] != last[i]), most)
     return length if length >= MIN_SHARED_TOKENS else 0

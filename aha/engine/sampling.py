@@ -54,14 +54,14 @@ def draw(logits_RV: Tensor, uniform_R: Tensor, params: SamplingParams) -> tuple[
 
     Greedy decoding (temperature 0) reports log-probs at temperature 1.
     """
-    weights = _unnormalized(logits_RV, params.temperature or 1.0)
-    allowed = weights if _is_plain(params) else keep_likely(weights, params)
-    if params.temperature == 0.0:
-        tokens = allowed.argmax(dim=-1)
-    else:
-        tokens = invert(allowed, uniform_R)
-    chosen = weights.gather(1, tokens[:, None])[:, 0]
-    return tokens, torch.log(chosen) - torch.log(weights.sum(dim=-1))
+    temperature = params.temperature or 1.0
+    weights = _unnormalized(logits_RV, temperature)
+    allowed = keep_likely(weights, logits_RV, params) if _filters(params) else weights
+    greedy = params.temperature == 0.0
+    tokens = allowed.argmax(dim=-1) if greedy else invert(allowed, uniform_R)
+    tokens = tokens.clamp_(max=logits_RV.shape[1] - 1)  # nan in, any token out
+    above = logits_RV.gather(1, tokens[:, None])[:, 0] - logits_RV.amax(dim=-1)
+    return tokens, above / temperature - torch.log(weights.sum(dim=-1))
 
 
 def _unnormalized(logits_RV: Tensor, temperature: float) -> Tensor:
@@ -78,19 +78,21 @@ def _unnormalized(logits_RV: Tensor, temperature: float) -> Tensor:
     return weights
 
 
-def _is_plain(params: SamplingParams) -> bool:
-    unfiltered = params.top_p >= 1.0 and params.top_k is None and params.min_p <= 0.0
-    return unfiltered and not params.forbidden_token_ids
+def _filters(params: SamplingParams) -> bool:
+    cuts = params.top_p < 1.0 or params.top_k is not None or params.min_p > 0.0
+    return cuts or bool(params.forbidden_token_ids)
 
 
-def keep_likely(weights_RV: Tensor, params: SamplingParams) -> Tensor:
+def keep_likely(weights_RV: Tensor, logits_RV: Tensor, params: SamplingParams) -> Tensor:
     """A copy of the unnormalized probabilities with what the filters exclude set to 0.
 
     Forbidden tokens first, then top-k, top-p of what is left, and min-p against the likeliest.
     """
-    weights = weights_RV.clone()
-    if params.forbidden_token_ids:
-        weights[:, list(params.forbidden_token_ids)] = 0.0
+    weights = weights_RV
+    if params.forbidden_token_ids:  # anew: what is left may be tiny beside what is forbidden
+        masked = logits_RV.clone()
+        masked[:, list(params.forbidden_token_ids)] = -torch.inf
+        weights = _unnormalized(masked, params.temperature or 1.0)
     if params.top_k is not None and params.top_k < weights.shape[1]:
         values, indices = weights.topk(params.top_k, dim=-1)
         weights = torch.zeros_like(weights).scatter_(1, indices, values)

@@ -172,7 +172,8 @@ class Rollout:
         start = self.requests.num_shared
         own = {p: list(self.requests.prompts[p][start:]) for p in prompts}
         while prompts:
-            batch, longest = [], 0
+            batch: list[int] = []
+            longest = 0
             while prompts:
                 longest = max(longest, len(own[prompts[0]]))
                 if batch and longest * (len(batch) + 1) > PREFILL_TOKENS:
@@ -220,7 +221,7 @@ class Rollout:
         self.new_tokens += int(alive.sum())
         drawn = tokens.cpu().numpy()
         done = self.stops.eos_table[drawn] | (state.num_new[:rows] >= state.limit[:rows])
-        for slot in np.flatnonzero(self.stops.text_table[drawn] & alive & ~done):
+        for slot in np.flatnonzero(self.stops.text_table[drawn] & alive & ~done).tolist():
             done[slot] = self.stops.completes_string(self._tokens(slot))
         return np.flatnonzero(done & alive)
 
@@ -229,7 +230,7 @@ class Rollout:
 
     def _finish(self, finished: np.ndarray) -> None:
         """Read out finished rows, free their slots, and close the gaps when nothing waits."""
-        for slot in finished:
+        for slot in finished.tolist():
             token_ids = self._tokens(slot)
             text, stopped = self.stops.text(token_ids)
             self.results[self.slots.request[slot]] = Completion(

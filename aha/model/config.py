@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from aha.errors import UserError, nearest
 from aha.model.rope import ROPE_KINDS, RopeConfig, RopeKind
@@ -217,7 +217,7 @@ def _rope_from_hf(raw: Mapping[str, Any]) -> RopeConfig:
         numbers["factor"] = raw["max_position_embeddings"] / base
     usual = 2_000_000.0 if raw["model_type"] == "smollm3" else 10_000.0
     theta = scaling.get("rope_theta", raw.get("rope_theta", usual))
-    return RopeConfig(theta=float(theta), kind=kind, **numbers)
+    return RopeConfig(theta=float(theta), kind=cast(RopeKind, kind), **numbers)
 
 
 def _rope_to_hf(rope: RopeConfig) -> dict[str, Any]:

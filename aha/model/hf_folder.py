@@ -63,7 +63,8 @@ def load_model(
     tokenizer = Tokenizer.from_folder(folder, eos_token_ids=config.eos_token_ids)
     if tokenizer.vocab_size > config.vocab_size:
         raise UserError(
-            f"{folder}: {tokenizer.vocab_size} ids in the tokenizer, {config.vocab_size} in the model",
+            f"{folder}: {tokenizer.vocab_size} ids in the tokenizer, "
+            f"{config.vocab_size} in the model",
             hint="tokenizer.json and config.json belong to different models",
         )
     with torch.device("meta"):

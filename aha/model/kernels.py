@@ -47,10 +47,11 @@ def uses_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x @ weight.T + bias with gradients; x [..., inputs] and weight [outputs, inputs] alike typed."""
+    """x @ weight.T + bias, with gradients: x [..., inputs], weight [outputs, inputs], one dtype."""
     if uses_onednn(x, weight):
         if torch.is_grad_enabled():
-            return _Dense.apply(x, weight, bias)
+            result: Tensor = _Dense.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+            return result
         return onednn()(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
 

@@ -87,7 +87,7 @@ class Ranks:
 
         box: list[Any] = [value]
         dist.broadcast_object_list(box, src=0)
-        return box[0]  # type: ignore[no-any-return]
+        return box[0]
 
     def barrier(self) -> None:
         """Wait until every rank is here."""

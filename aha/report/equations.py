@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 
 from aha.rewards.expression import evaluate
 
@@ -74,7 +75,7 @@ def _normalise(text: str) -> str:
 
 def _scan(text: str) -> Iterator[Equation]:
     found = 0
-    for equals in _EQUALS.finditer(text):
+    for equals in islice(_EQUALS.finditer(text), 10 * MAX_EQUATIONS):
         equation = _read(text, equals.start())
         if equation is not None:
             yield equation

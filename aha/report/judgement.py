@@ -16,6 +16,7 @@ RATE_LINES: tuple[tuple[CorrectionKind, str, int], ...] = (
     ("false_alarm", "false alarms", 1),
     ("missed", "missed errors", 4),
     ("rejected_guess", "rejected guesses", 0),
+    ("misjudged_guess", "misjudged guesses", 3),
 )
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  (Chinese punctuation)
 """Finds self-corrections in a chain of thought and says whether they were right.
 
 A model that writes "wait" is not yet a model that corrects itself. So every check is judged twice:
@@ -12,16 +11,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 from aha.report.equations import Equation, chained, find_equations, value_of
+from aha.report.wording import Word, find_words
 
 CorrectionKind = Literal[
-    "fix", "unrepaired", "missed", "false_alarm", "confirmed", "rejected_guess"
+    "fix",
+    "unrepaired",
+    "missed",
+    "false_alarm",
+    "confirmed",
+    "rejected_guess",
+    "misjudged_guess",
 ]
-KINDS: tuple[CorrectionKind, ...] = (
-    "fix", "unrepaired", "missed", "false_alarm", "confirmed", "rejected_guess",
-)  # fmt: skip
+KINDS: tuple[CorrectionKind, ...] = get_args(CorrectionKind)
 MEANING: dict[CorrectionKind, str] = {
     "fix": "a wrong value, called wrong and replaced by the right one",
     "unrepaired": "a wrong value, called wrong and replaced by another wrong one",
@@ -29,30 +33,11 @@ MEANING: dict[CorrectionKind, str] = {
     "false_alarm": "a right value, called wrong",
     "confirmed": "a right value, looked at again and called right",
     "rejected_guess": "a guess that was tried and did not fit: search, not a mistake",
+    "misjudged_guess": "a guess that fits and was dropped, or does not fit and was kept",
 }
 
 MAX_TEXT_CHARS = 100_000
 """What comes later in a thought is not analysed."""
-
-_NUMBER = r"(?<!\d)(?<!\d\.)-?\d{1,12}(?:\.\d{1,12})?(?!\d)"
-# The wording of checks, English and Chinese: all that the detector knows of language.
-TRIGGERS = (
-    r"\b(?:wait|mistake|however|but|retry|error|verify|wrong|evaluate|check|actually|hmm)\b"
-    r"|等等|等一下|检查|验算|但是|不对|错误|错了|重新"
-)
-CALLED_WRONG = (
-    rf"(?P<value>{_NUMBER})\s*(?:(?:is|was)\s+(?:wrong|incorrect|not right|not correct|a mistake)\b"
-    r"|是?错误的?|是?错了?的?|不对|不正确|有误)"
-    rf"|\bnot\s+(?P<denied>{_NUMBER})"
-)
-CALLED_RIGHT = (
-    rf"(?P<value>{_NUMBER})\s*(?:(?:is|was)\s+(?:right|correct|fine)\b|是?正确的?|是?对的?|没错)"
-)
-REPLACED_BY = (
-    r"[\s,;.，；。]*(?:so(?: it is)?|it is|(?:it )?should be|所以是?|应为|应该是|应是|是)"
-    rf"\s*(?P<value>{_NUMBER})(?!\s*[-+*/=])"
-)
-GUESS_FAILED = rf"(?P<value>{_NUMBER})\s*(?:is not|isn't|!=|≠|不是|不等于)\s*(?P<target>{_NUMBER})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +53,6 @@ class Correction:
     claim_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """A trigger or a judgement in the text."""
-
-    kind: Literal["trigger", "wrong", "right", "guess"]
-    start: int
-    end: int
-    value: Fraction | None = None
-    other: Fraction | None = None
-    """What replaces the value (wrong), or what it should have been (guess)."""
-
-
 @dataclass(slots=True)
 class _Check:
     """A look back that is under way."""
@@ -91,6 +64,9 @@ class _Check:
     """Left sides of `equations`, with chains written out."""
     result: Equation | None = None
     """The equation that works out the claim's left side anew."""
+    called_wrong: bool = False
+    """The verdict has been given; what is worked out now replaces the claim."""
+    end: int = 0
 
 
 def analyse_corrections(text: str, correct: bool) -> list[Correction]:
@@ -103,7 +79,7 @@ def analyse_corrections(text: str, correct: bool) -> list[Correction]:
     if "=" not in text:
         return []
     reader = _Reader(correct)
-    events: list[Equation | _Word] = [*find_equations(text), *_words(text)]
+    events: list[Equation | Word] = [*find_equations(text), *find_words(text)]
     for event in sorted(events, key=lambda event: event.start):
         reader.take(event)
     reader.close_check()
@@ -117,76 +93,95 @@ class _Reader:
         self.correct = correct
         self.claims: list[Equation] = []
         self.check: _Check | None = None
+        self.guess: list[Equation] | None = None
+        """Equations since a guess began."""
         self.found: list[Correction] = []
 
-    def take(self, event: Equation | _Word) -> None:
+    def take(self, event: Equation | Word) -> None:
         if isinstance(event, Equation):
             self._take_equation(event)
         elif event.kind == "trigger":
             self._take_trigger(event)
-        elif event.kind == "guess":
+        elif event.kind == "try":
+            self.close_check()
+            self.guess = []
+        elif event.kind == "miss" or (self.guess and event.target is not None):
             self._take_guess(event)
         else:
             self._take_judgement(event)
 
     def _take_equation(self, equation: Equation) -> None:
-        if self.check is not None and self.check.result is not None:
-            self.close_check()
+        check = self.check
+        if check is not None and (check.result or _leads_away(check, equation)):
+            self.close_check(kept=_starts_with(equation, check.claim.stated))
+        if self.guess is not None:
+            self.guess.append(equation)
         if self.check is None:
             self.claims.append(equation)
         else:
             _add(self.check, equation)
 
-    def _take_trigger(self, word: _Word) -> None:
+    def _take_trigger(self, word: Word) -> None:
         if self.check is not None and self.check.equations:
             self.close_check()
         if self.check is None and self.claims:
             self.check = _Check(word.start, self.claims[-1], [], [])
 
-    def _take_guess(self, word: _Word) -> None:
+    def _take_guess(self, word: Word) -> None:
         """`But 19 is not 27`: the target was missed, which says nothing about the arithmetic."""
-        check = self.check
-        if check and check.result and check.result.stated == word.other:
+        check, guess = self.check, self.guess
+        if check and check.result and check.result.stated == word.target:
             self._take_judgement(replace(word, kind="wrong"))
             return
-        tried = self._claim_of(word.value)
+        tried = guess[-1] if guess and word.value is None else self._claim_of(word.value)
+        self.guess = None
         if tried is None:
             return
         start = word.start if check is None or check.equations else check.start
         self.close_check()
-        kind: CorrectionKind = "false_alarm" if word.value == word.other else "rejected_guess"
-        self._report(kind, start, word.end, tried, wrong=word.value, right=None)
+        fits, was_dropped = tried.true == word.target, word.kind != "right"
+        if was_dropped or not fits:
+            kind: CorrectionKind = "rejected_guess" if was_dropped != fits else "misjudged_guess"
+            self._report(kind, start, word.end, tried, wrong=tried.stated, right=None)
 
-    def _take_judgement(self, word: _Word) -> None:
+    def _take_judgement(self, word: Word) -> None:
         check = self.check
-        named = self._claim_of(word.value)
-        claim = check.claim if check and check.claim.stated == word.value else named
+        is_about_check = word.value is None or (check and check.claim.stated == word.value)
+        claim = check.claim if check and is_about_check else self._claim_of(word.value)
         if check and check.result and word.kind == "right" and word.value == check.result.stated:
             claim = check.claim
         if claim is None:
             return
         start = word.start if check is None else check.start
         result = check.result if check is not None and claim is check.claim else None
-        replacement = result.stated if result is not None else None
-        if word.kind == "wrong":
-            new = word.other if word.other is not None else replacement
+        new = word.other if word.other is not None else result.stated if result else None
+        self.check = None
+        if word.kind == "right":
+            new = claim.stated if word.value is None else word.value
+            self._judge(claim, start, word.end, called_wrong=claim.stated != new, new=new)
+        elif new is not None:
             self._judge(claim, start, word.end, called_wrong=True, new=new)
         else:
-            changed = claim.stated != word.value
-            self._judge(claim, start, word.end, called_wrong=changed, new=word.value)
-        self.check = None
+            self.check = _Check(start, claim, [], [], called_wrong=True, end=word.end)
 
-    def close_check(self) -> None:
-        """A check without a verdict in words: its result speaks, if it has one."""
+    def close_check(self, *, kept: bool = False) -> None:
+        """End a check. Without a verdict in words its result speaks, if it has one.
+
+        `kept`: the text goes on with the value that it has just called wrong.
+        """
         check, self.check = self.check, None
         if check is None:
             return
-        if check.result is None:
+        result, claim = check.result, check.claim
+        if check.called_wrong:
+            new = result.stated if result else claim.stated if kept else None
+            end = result.end if result else check.end
+            self._judge(claim, check.start, end, called_wrong=True, new=new)
+        elif result is not None:
+            changed = result.stated != claim.stated
+            self._judge(claim, check.start, result.end, called_wrong=changed, new=result.stated)
+        else:
             self.claims += check.equations
-            return
-        new = check.result.stated
-        called_wrong = new != check.claim.stated
-        self._judge(check.claim, check.start, check.result.end, called_wrong=called_wrong, new=new)
 
     def _judge(
         self, claim: Equation, start: int, end: int, *, called_wrong: bool, new: Fraction | None
@@ -243,47 +238,23 @@ def _add(check: _Check, equation: Equation) -> None:
         check.result = equation
 
 
+def _leads_away(check: _Check, equation: Equation) -> bool:
+    """Whether, after the verdict, an equation is not about the value that was called wrong."""
+    if not check.called_wrong:
+        return False
+    if check.equations:
+        return chained(equation, check.equations[-1]) is None
+    return not _same_start(equation.left, check.claim.left)
+
+
+def _starts_with(equation: Equation, value: Fraction) -> bool:
+    first = re.search(r"\d+(?:\.\d+)?", equation.left)
+    return first is not None and value_of(first[0]) == value
+
+
 def _same_start(left: str, other: str) -> bool:
     first, second = (re.search(r"\d+(?:\.\d+)?", side) for side in (left, other))
     return first is not None and second is not None and first[0] == second[0]
-
-
-def _words(text: str) -> list[_Word]:
-    """Guesses, judgements and triggers, none inside another: the earlier of these three wins."""
-    found: list[_Word] = []
-    for match in _GUESS_FAILED.finditer(text):
-        target = _value(match, "target")
-        found.append(_Word("guess", match.start(), match.end(), _value(match), target))
-    for match in _CALLED_WRONG.finditer(text):
-        new = _REPLACED_BY.match(text, match.end())
-        end, other = (new.end(), _value(new)) if new else (match.end(), None)
-        found.append(_Word("wrong", match.start(), end, _value(match), other))
-    for match in _CALLED_RIGHT.finditer(text):
-        found.append(_Word("right", match.start(), match.end(), _value(match)))
-    found += [_Word("trigger", match.start(), match.end()) for match in _TRIGGERS.finditer(text)]
-    return _without_overlap(found, len(text))
-
-
-def _without_overlap(words: list[_Word], length: int) -> list[_Word]:
-    covered = bytearray(length)
-    kept = []
-    for word in words:
-        if not any(covered[word.start : word.end]):
-            covered[word.start : word.end] = b"1" * (word.end - word.start)
-            kept.append(word)
-    return kept
-
-
-def _value(match: re.Match[str], group: str = "value") -> Fraction | None:
-    groups = match.groupdict()
-    said = groups[group] or groups.get("denied")
-    return value_of(said) if said else None
-
-
-_TRIGGERS, _CALLED_WRONG, _CALLED_RIGHT, _REPLACED_BY, _GUESS_FAILED = (
-    re.compile(wording, re.IGNORECASE)
-    for wording in (TRIGGERS, CALLED_WRONG, CALLED_RIGHT, REPLACED_BY, GUESS_FAILED)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

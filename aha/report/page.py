@@ -278,8 +278,7 @@ def _settings(run: RunData) -> str:
         ("Environment", run.info.get("environment")),
     )
     return "".join(
-        f"<details{' open' if name == 'Settings' and len(values) <= 24 else ''}><summary>{name}"
-        f"</summary>{_pairs(values)}</details>"
+        f"<details><summary>{name}</summary>{_pairs(values)}</details>"
         for name, values in tables
         if isinstance(values, Mapping) and values
     )

@@ -127,9 +127,7 @@ class GrpoConfig(Config):
     language_weight: Weight = Field(
         0.0, description="reward of a chain of thought wholly in the question's language"
     )
-    save_every: Steps = Field(
-        50, description="steps between checkpoints"
-    )
+    save_every: Steps = Field(50, description="steps between checkpoints")
     keep_checkpoints: int = Field(
         2, ge=1, le=100_000, description="newest checkpoints that are kept"
     )

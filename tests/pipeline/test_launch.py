@@ -28,7 +28,7 @@ def start(run, *values):
 
 
 def wait_for_steps(run, count):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if sum(len(list(read_jsonl(f))) for f in run.glob("stages/*/metrics.jsonl")) >= count:
             return
@@ -74,7 +74,7 @@ def test_ctrl_c_reaches_all_ranks_and_ends_them_in_order(tmp_path):
     wait_for_steps(tmp_path / "run", 2)
     (child,) = children_of(process.pid)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode in (130, -signal.SIGINT) and "rank 1" not in output
     assert not is_alive(child)
     assert read_json(tmp_path / "run" / "run.json")["status"] == "stopped"
@@ -84,25 +84,26 @@ def test_ctrl_c_reaches_all_ranks_and_ends_them_in_order(tmp_path):
     ("how", "rank", "shown"),
     [
         ("bug", 1, "rank 1 failed: ZeroDivisionError: a bug of ours"),
-        ("bug", 0, "ZeroDivisionError: a bug of ours"),
+        pytest.param("bug", 0, "ZeroDivisionError: a bug of ours", marks=pytest.mark.slow),
     ],
 )
 def test_when_a_rank_fails_all_end_and_its_error_is_shown(tmp_path, how, rank, shown):
     process = start(tmp_path / "run", f"fail={how}", f"fail_rank={rank}", "fail_step=3")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 1
     assert shown in output and "onnection closed" not in output
     record = read_json(tmp_path / "run" / "run.json")
     assert record["status"] == "failed" and shown in record["error"]
 
 
-def test_rank_0_does_not_hang_when_another_rank_is_gone(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_rank_0_does_not_hang_when_another_rank_is_gone(tmp_path):
     """Rank 0 sleeps outside any collective when rank 1 is killed: it is ended after the grace."""
-    process = start(tmp_path / "run", "fail=hang-after-death", "fail_step=3")
+    process = start(tmp_path / "run", "fail=hang-after-death", "fail_step=3", "save_every=9")
     wait_for_steps(tmp_path / "run", 2)
     (child,) = children_of(process.pid)
     os.kill(child, signal.SIGKILL)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "rank 1 was killed (exit status -9)" in output
     assert read_json(tmp_path / "run" / "run.json")["status"] == "failed"

@@ -28,7 +28,7 @@ def interrupt_at_step(path, step):
     """Press Ctrl-C in this process once `step` is logged."""
 
     def watch():
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             for file in path.glob("stages/*/metrics.jsonl"):
                 if len(list(read_jsonl(file))) >= step:

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  (Chinese punctuation)
 """Writes a believable run directory without training anything.
 
 A make-believe model chooses between answering at once, working step by step, and working with

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  (Chinese punctuation)
 """Marking up a text never loses or changes it, and finds what it should."""
 
 from hypothesis import given
@@ -7,7 +6,9 @@ from hypothesis import strategies as st
 from aha.report.markup import mark_up, thought_of, visible
 from aha.report.moments import analyse_corrections
 
-RESPONSE = "<think> First 57 - 28 = 31. 等等，check: 31 is wrong, so 29. </think> <answer> 29 </answer>"
+RESPONSE = (
+    "<think> First 57 - 28 = 31. 等等，check: 31 is wrong, so 29. </think> <answer> 29 </answer>"
+)
 
 
 def marked(pieces, mark):

@@ -1,6 +1,6 @@
-# ruff: noqa: RUF001  (Chinese punctuation)
 """Looking back is judged by arithmetic: was the value wrong, and was it called wrong?"""
 
+import random
 import time
 from fractions import Fraction
 
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from aha.report.equations import find_equations
 from aha.report.moments import KINDS, MEANING, analyse_corrections, count_corrections
+from aha.tasks.embedded.arithmetic import draw_chain
+from aha.tasks.embedded.solutions import solve_chain
 from aha.tasks.embedded.voice import Voice
 
 CHECK = "Wait, check: 57 - 20 = 37, 37 - 8 = 29."
@@ -37,6 +39,8 @@ CASES = [
     # no verdict in words: what it works out anew counts
     ("57 - 28 = 31. Wait, 57 - 28 = 29. Then 29 + 5 = 34.", [("fix", 31, 29)]),
     ("57 - 28 = 31. Wait, 57 - 28 = 29, not 31.", [("fix", 31, 29)]),
+    ("57 - 28 = 31. Hmm, wrong. Let me try again: 57 - 28 = 29.", [("fix", 31, 29)]),
+    ("57 - 28 = 31. 31 is wrong. 57 - 28 = 29.", [("fix", 31, 29)]),
     ("57 - 28 = 29. Let me verify: 57 - 28 = 29.", [("confirmed", None, 29)]),
     ("57 - 28 = 31. Wait, check: 57 - 20 = 37, 37 - 8 = 29.", [("fix", 31, 29)]),
     # two steps, each checked
@@ -44,12 +48,12 @@ CASES = [
      "39 + 5 = 44. 44 is right.", [("fix", 31, 29), ("confirmed", None, 44)]),
     # the repaired value is what a second check looks at
     (f"57 - 28 = 31. {CHECK} 31 is wrong, so 29. {CHECK} 29 is right.",
-     [("fix", 31, 29), ("fix", 29, 29)]),
+     [("fix", 31, 29), ("confirmed", None, 29)]),
     # guess and check is search, not a mistake
     ("Try 4 * 7 - 9 = 19. But 19 is not 27. Try 4 * 9 - 9 = 27.", [("rejected_guess", 19, None)]),
     ("Try 4 * 7 = 28, 28 - 9 = 19. But 19 is not 27.", [("rejected_guess", 19, None)]),
     ("试试 4 * 7 = 28， 28 - 9 = 19。但是 19 不是 27。", [("rejected_guess", 19, None)]),
-    ("Try 4 * 7 = 28, 28 - 1 = 27. But 27 is not 27.", [("false_alarm", 27, None)]),
+    ("Try 4 * 7 = 28, 28 - 1 = 27. But 27 is not 27.", [("misjudged_guess", 27, None)]),
     # ordinary model prose
     (r"So $57 \times 3 = 161$. Wait, $50 \times 3 = 150$, $7 \times 3 = 21$, $150 + 21 = 171$. "
      "So 161 is wrong, it should be 171.", [("fix", 161, 171)]),
@@ -60,7 +64,6 @@ CASES = [
     ("57 - 28 = 29. 12 is wrong.", []),
     ("", []),
 ]  # fmt: skip
-CASES[18] = (CASES[18][0], [("fix", 31, 29), ("confirmed", None, 29)])
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
@@ -82,40 +85,90 @@ def test_the_verdict_decides_where_the_text_never_says_the_new_value(correct, ki
     assert found.kind == kind
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize(
-    ("claimed", "sentence", "kind"),
-    [(31, "fix", "fix"), (29, "confirm", "confirmed"), (31, "confirm", "missed"),
-     (29, "fix", "false_alarm")],
-)  # fmt: skip
-def test_the_sentences_of_the_embedded_world_are_understood(language, claimed, sentence, kind):
-    import random
-
+def world(language, *sentences):
+    """What the embedded world says in a language, sentence by sentence."""
     voice = Voice(language, random.Random(0))
-    new = 29 if claimed == 31 else 31
-    text = (
-        voice.say("first", equation=f"57 - 28 = {claimed}")
-        + voice.say("check", equations=["57 - 20 = 37", "37 - 8 = 29"])
-        + voice.say(sentence, old=claimed, new=new)
-    )
-    assert [found.kind for found in analyse_corrections(text, correct=True)] == [kind]
+    return "".join(voice.say(name, **fields) for name, fields in sentences)
 
 
-def test_rejected_guesses_of_the_embedded_world_are_understood():
-    import random
+def first(value):
+    return "first", {"equation": f"57 - 28 = {value}"}
 
-    for language in ("en", "zh"):
-        voice = Voice(language, random.Random(0))
-        text = voice.say("attempt", equations=["4 * 7 = 28", "28 - 9 = 19"])
-        text += voice.say("reject", value=19, target=27)
-        assert [found.kind for found in analyse_corrections(text, True)] == ["rejected_guess"]
+
+def check(value, verdict):
+    equations = [f"{value} + 20 = {value + 20}", f"{value + 20} + 8 = {value + 28}"]
+    return "check", {"equations": equations, "target": 57, "verdict": verdict}
+
+
+def again(value):
+    return "again", {"equations": ["57 - 20 = 37", f"37 - 8 = {value}"]}
+
+
+WORLD = [
+    ([first(31), check(31, False), again(29)], [("fix", 31, 29)]),
+    ([first(29), check(29, True)], [("confirmed", None, 29)]),
+    ([first(31), check(31, True)], [("missed", 31, 29)]),
+    ([first(29), check(29, False), again(29)], [("false_alarm", None, 29)]),
+    ([first(29), check(29, False), again(28)], [("false_alarm", 28, 29)]),
+    ([first(31), check(31, False), again(30)], [("unrepaired", 31, 29)]),
+    ([first(31), check(31, False), again(29), check(29, True)],
+     [("fix", 31, 29), ("confirmed", None, 29)]),
+    ([first(31), check(31, False), again(30), check(30, False), again(29)],
+     [("unrepaired", 31, 29), ("fix", 30, 29)]),
+    ([first(31), check(31, False), ("then", {"equation": "31 + 15 = 46"})],
+     [("unrepaired", 31, 29)]),
+    ([first(31), check(31, False), again(29), ("then", {"equation": "29 + 15 = 44"})],
+     [("fix", 31, 29)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "mixed"])
+@pytest.mark.parametrize(("sentences", "expected"), WORLD)
+def test_the_checks_of_the_embedded_world_are_understood(language, sentences, expected):
+    text = world(language, *sentences)
+    found = analyse_corrections(text, correct=True)
+    assert [(c.kind, c.wrong_value, c.right_value) for c in found] == expected, text
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "mixed"])
+def test_the_guesses_of_the_embedded_world_are_understood(language):
+    def guess(name, value, verdict):
+        equations = ["4 * 7 = 28", f"28 - {28 - value} = {value}"]
+        return name, {"equations": equations, "target": 27, "verdict": verdict}
+
+    cases = [
+        ([guess("attempt", 19, False), guess("another", 27, True)], ["rejected_guess"]),
+        ([guess("attempt", 19, False), guess("another", 20, False)], ["rejected_guess"] * 2),
+        ([guess("attempt", 27, False)], ["misjudged_guess"]),
+        ([guess("attempt", 19, False), guess("another", 20, True)],
+         ["rejected_guess", "misjudged_guess"]),
+        ([guess("attempt", 27, True)], []),
+    ]  # fmt: skip
+    for sentences, kinds in cases:
+        text = world(language, *sentences)
+        assert [found.kind for found in analyse_corrections(text, True)] == kinds, text
+
+
+def test_solutions_of_the_embedded_world_hold_no_false_alarm_they_do_not_mean():
+    """Verdicts there follow from the arithmetic of the check, so that nearly all are right."""
+    rng = random.Random(5)
+    voice = Voice("en", rng)
+    found = []
+    for _ in range(300):
+        solution = solve_chain(draw_chain(rng, 4), "checked", voice)
+        found.append(analyse_corrections(solution.thinking, correct=True))
+    rates = count_corrections(found)
+    assert rates.per_response("confirmed") > 1
+    assert rates.per_response("fix") > 0.2
+    assert rates.caught_fraction > 0.9
+    assert rates.false_alarm_fraction < 0.05
 
 
 def test_rates():
     texts = [case[0] for case in CASES[:5]] + ["nothing"]
     rates = count_corrections(analyse_corrections(text, correct=True) for text in texts)
     assert rates.num_responses == 6
-    assert rates.counts == dict.fromkeys(KINDS[:5], 1) | {"rejected_guess": 0}
+    assert rates.counts == dict.fromkeys(KINDS[:5], 1) | {"rejected_guess": 0, "misjudged_guess": 0}
     assert rates.caught_fraction == pytest.approx(2 / 3)
     assert rates.false_alarm_fraction == pytest.approx(1 / 2)
     assert rates.per_response("fix") == pytest.approx(1 / 6)
@@ -161,10 +214,11 @@ def test_any_text_is_analysed(text, correct):
 
 @pytest.mark.parametrize(
     "text",
-    ["1" * 200_000, "1 " * 100_000, "wait " * 40_000, "1 + 1 = 2. wait " * 12_000, "(" * 99_999 + "=",
+    ["1" * 200_000, "1 " * 100_000, "wait " * 40_000, "1 + 1 = 2. wait " * 12_000,
+     "(" * 99_999 + "=", "want 1:" * 20_000, "try 1 + 1 = 2 " * 8_000,
      "1 + " * 50_000 + "= 1", "= " * 100_000, "1 is wrong, so " * 13_000, "not " * 50_000],
 )  # fmt: skip
 def test_hostile_text_is_analysed_in_bounded_time(text):
-    start = time.perf_counter()
+    start = time.process_time()
     analyse_corrections(text, correct=True)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

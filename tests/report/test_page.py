@@ -69,7 +69,9 @@ def test_the_page_refers_to_nothing_outside(page):
         assert tag not in ("link", "iframe", "object", "embed", "base", "img")
         assert attributes.get("href", "#").startswith("#")
     text = page.decode()
-    assert not re.search(r"https?:|//\w+\.\w|@import|url\(|fetch\(|XMLHttp|WebSocket|import\(", text)
+    assert not re.search(
+        r"https?:|//\w+\.\w|@import|url\(|fetch\(|XMLHttp|WebSocket|import\(", text
+    )
 
 
 def test_only_the_page_s_own_script_may_run(page):
@@ -266,6 +268,8 @@ def test_rows_with_foreign_values_have_a_page(tmp_path):
 
 def test_the_models_of_an_r1_run_are_a_table(tmp_path):
     table = {"base": {"accuracy": {"value": 0.125, "stderr": 0.02, "n": 9}}, "r1": {}}
-    folder = FakeRun(num_steps=1, extra={"recipe": "r1", "stage_table": table}).write(tmp_path / "r")
+    folder = FakeRun(num_steps=1, extra={"recipe": "r1", "stage_table": table}).write(
+        tmp_path / "r"
+    )
     text = page_bytes(read_run(folder)).decode()
     assert "0.125 \u00b10.02" in text

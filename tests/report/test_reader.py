@@ -50,7 +50,15 @@ def test_half_a_line_at_the_end_is_skipped(run_dir):
 
 @pytest.mark.parametrize(
     "line",
-    ["nonsense", "[1, 2]", '{"step": "three"}', '{"loss": 1}', '{"step": null}', "\x00\x00", "[" * 9999],
+    [
+        "nonsense",
+        "[1, 2]",
+        '{"step": "three"}',
+        '{"loss": 1}',
+        '{"step": null}',
+        "\x00\x00",
+        "[" * 9999,
+    ],
 )
 def test_foreign_lines_are_skipped(run_dir, line):
     file = next(run_dir.glob("stages/01-*/metrics.jsonl"))
@@ -61,7 +69,9 @@ def test_foreign_lines_are_skipped(run_dir, line):
 
 def test_values_that_are_no_finite_numbers_are_left_out(run_dir):
     file = next(run_dir.glob("stages/01-*/metrics.jsonl"))
-    file.write_text('{"step": 1, "a": NaN, "b": Infinity, "c": "x", "d": true, "e": 2, "f": null}\n')
+    file.write_text(
+        '{"step": 1, "a": NaN, "b": Infinity, "c": "x", "d": true, "e": 2, "f": null}\n'
+    )
     assert read_run(run_dir).stages[0].metrics == [{"step": 1, "e": 2.0}]
 
 

@@ -54,7 +54,9 @@ def test_several_tasks_are_averaged_with_independent_errors(tmp_path):
     errors = [last[f"eval/{task}/pass@1_stderr"] for task in tasks]
     headline = show_json(run)["headline"]
     assert headline["pass@1_after"] == pytest.approx(sum(values) / 2)
-    assert headline["pass@1_after_stderr"] == pytest.approx((errors[0] ** 2 + errors[1] ** 2) ** 0.5 / 2)
+    assert headline["pass@1_after_stderr"] == pytest.approx(
+        (errors[0] ** 2 + errors[1] ** 2) ** 0.5 / 2
+    )
 
 
 def test_one_evaluation_is_not_both_before_and_after(tmp_path):
@@ -89,7 +91,7 @@ def test_a_vote_of_another_size_keeps_its_name(tmp_path):
     run = read_run(FakeRun(extra={"headline": headline}).write(tmp_path / "run"))
     vote = majority_of(outcomes(run))
     assert (vote.spec.label, vote.after.value) == ("cons@8", 0.75)
-    assert "75.0%" in next(l for l in summary_text(run).splitlines() if l.startswith("cons@8"))
+    assert "75.0%" in next(x for x in summary_text(run).splitlines() if x.startswith("cons@8"))
 
 
 def test_a_loss_curve_is_enough(tmp_path):
@@ -103,7 +105,7 @@ def test_the_table_is_plain_on_an_ascii_terminal(run):
         console = Console(file=sink, width=90, color_system=None, legacy_windows=False)
         with console.capture() as captured:
             console.print(summary_table(run))
-    curve = next(l for l in captured.get().splitlines() if l.startswith("reward/mean"))
+    curve = next(x for x in captured.get().splitlines() if x.startswith("reward/mean"))
     assert curve.isascii()
     assert "#" in curve
     assert "\x1b" not in captured.get()

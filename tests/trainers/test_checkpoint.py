@@ -76,7 +76,7 @@ def test_a_damaged_state_is_the_users_error(saved, damage):
             {"cut off": content[: len(content) // 2], "garbage": b"hello", "empty": b""}[damage]
         )
     model = tiny_model()
-    with pytest.raises(UserError, match="cannot read .*trainer.pt") as info:
+    with pytest.raises(UserError, match=r"cannot read .*trainer\.pt") as info:
         load_checkpoint(saved, model, KINDS["adamw"](model))
     assert "delete" in info.value.hint
 

@@ -11,28 +11,18 @@ import torch
 from aha.errors import HealthError, UserError
 from aha.model.hf_folder import load_model
 from aha.pipeline.files import truncate_jsonl
-from aha.pipeline.progress import Progress
 from aha.pipeline.ranks import Ranks
 from aha.pipeline.testing import stage_context
 from aha.trainers.grpo import build_trainer, draw, refresh_reference, rollout, train
 from aha.trainers.update import update_policy
-from tests.trainers.tiny import on_ranks, tiny_config, tiny_folder, tiny_task_file
-
-
-class Interrupted(Exception):
-    pass
-
-
-class InterruptingProgress(Progress):
-    """Silent, and the process dies when it reports a step."""
-
-    def __init__(self, last_step: int):
-        super().__init__(enabled=False)
-        self.last_step = last_step
-
-    def step(self, step, num_steps, values):
-        if step == self.last_step:
-            raise Interrupted
+from tests.trainers.tiny import (
+    Interrupted,
+    InterruptingProgress,
+    on_ranks,
+    tiny_config,
+    tiny_folder,
+    tiny_task_file,
+)
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +209,7 @@ def test_a_verifier_that_fails_stops_the_run_before_it_learns_anything(world, tm
     (tmp_path / "broken.py").write_text(BROKEN_TASK)
     config = tiny_config(tmp_path / "broken.py", eval_every=None)
     ctx = stage_context(tmp_path / "stage", config, {"model": world / "model"})
-    with pytest.raises(HealthError, match="no verdict on 16 of 16 .* KeyError: 'no such unit'"):
+    with pytest.raises(HealthError, match=r"no verdict on 16 of 16 .* KeyError: 'no such unit'"):
         train(ctx)
     assert [row["step"] for row in metrics(ctx)] == [0]
     assert not (ctx.directory / "model").exists()

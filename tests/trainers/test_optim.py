@@ -142,9 +142,7 @@ def test_schedules_without_warm_up_and_with_nothing_else(schedule):
 
 def test_the_trapezoid_rises_stays_and_falls():
     values = [
-        trapezoid_factor(
-            step, num_steps=10, warmup_steps=2, decay_fraction=0.4, final_fraction=0.2
-        )
+        trapezoid_factor(step, num_steps=10, warmup_steps=2, decay_fraction=0.4, final_fraction=0.2)
         for step in range(1, 11)
     ]
     assert values == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])

@@ -107,12 +107,12 @@ def test_a_row_is_json_and_has_all_that_the_report_reads():
     assert (row["verdict"], row["extracted"]) == ("correct", "42")
     assert row["finish_reason"] == "length"
     assert row["rewards"]["format"] == 0.0
-    expected = set(
+    names = (
         "step problem_id task question gold language sample prompt token_ids text finish_reason "
         "rewards reward advantage verdict reason extracted length_tokens reflection "
-        "language_consistency".split()
+        "language_consistency"
     )
-    assert set(row) == expected
+    assert set(row) == set(names.split())
 
 
 def test_sums_of_parts_are_the_means_of_the_whole():

@@ -15,6 +15,7 @@ from aha.model.config import ModelConfig
 from aha.model.decoder import Decoder
 from aha.model.hf_folder import save_model
 from aha.model.tokenizer import Tokenizer
+from aha.pipeline.progress import Progress
 from aha.pipeline.ranks import Ranks
 from aha.rewards.verdict import Verdict
 from aha.tasks.task import Problem, Task
@@ -68,7 +69,9 @@ class LetterTask(Task):
     def __init__(self, name: str = "letters", num_problems: int = 8):
         self.name = name
         self._problems = tuple(
-            Problem(id=f"{name}/{i}", question=f"{'abcdefgh'[i % 8]} {i % 6}", gold="abcdefgh"[i % 8])
+            Problem(
+                id=f"{name}/{i}", question=f"{'abcdefgh'[i % 8]} {i % 6}", gold="abcdefgh"[i % 8]
+            )
             for i in range(num_problems)
         )
 
@@ -84,7 +87,7 @@ class LetterTask(Task):
         return Verdict.wrong(first[0], "another letter")
 
 
-TASK_FILE = '''
+TASK_FILE = """
 import aha
 
 LETTERS = "abcdefgh"
@@ -95,8 +98,8 @@ class Letters(aha.Task):
 
     def problems(self, split):
         return [
-            aha.Problem(id=f"letters/{i}", question=f"{LETTERS[i % 8]} {i % 6}", gold=LETTERS[i % 8])
-            for i in range(24)
+            aha.Problem(id=f"letters/{i}", question=f"{letter} {i % 6}", gold=letter)
+            for i, letter in enumerate(LETTERS * 3)
         ]
 
     def score(self, problem, response):
@@ -107,7 +110,7 @@ class Letters(aha.Task):
 
 
 task = Letters()
-'''
+"""
 """Half the letters are right, so that a random model finds both kinds of response."""
 
 
@@ -159,15 +162,29 @@ def sample(
         index=0,
         prompt="",
         prompt_ids=prompt_ids,
-        completion=Completion(
-            token_ids, logprobs or (-1.0,) * len(token_ids), "", finish_reason
-        ),
+        completion=Completion(token_ids, logprobs or (-1.0,) * len(token_ids), "", finish_reason),
         verdict=verdict,
         rewards=parts if rewards is None else rewards,
         reflection=0,
         language_consistency=None,
         advantage=advantage,
     )
+
+
+class Interrupted(Exception):
+    pass
+
+
+class InterruptingProgress(Progress):
+    """Silent, and the process dies when it reports a step."""
+
+    def __init__(self, last_step: int):
+        super().__init__(enabled=False)
+        self.last_step = last_step
+
+    def step(self, step, num_steps, values):
+        if step == self.last_step:
+            raise Interrupted
 
 
 @dataclass(frozen=True)
@@ -222,5 +239,7 @@ def on_ranks(size: int, function: Callable[[Ranks], T]) -> list[T]:
     for thread in threads:
         thread.join()
     if errors:
-        raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
+        raise next(
+            (e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0]
+        )
     return results

@@ -23,12 +23,12 @@ from aha.tasks.embedded.voice import Language, Style, Voice
 
 T = TypeVar("T")
 
-MODES: dict[Mode, float] = {"direct": 0.42, "short": 0.20, "worked": 0.18, "checked": 0.20}
+MODES: dict[Mode, float] = {"direct": 0.42, "short": 0.18, "worked": 0.18, "checked": 0.22}
 MIXES_LANGUAGES: dict[Mode, float] = {"direct": 0.0, "short": 0.1, "worked": 0.1, "checked": 0.75}
 OPERANDS = {2: 0.35, 3: 0.35, 4: 0.30}
-TOPICS = {"arithmetic": 0.50, "drill": 0.22, "countdown": 0.12, "logic": 0.10, "talk": 0.06}
+TOPICS = {"arithmetic": 0.48, "drill": 0.20, "countdown": 0.15, "logic": 0.13, "talk": 0.04}
 TAGS = {"none": 0.62, "good": 0.25, "broken": 0.13}
-DRILLS = {"tens": 0.27, "ones": 0.27, "both": 0.22, "products": 0.12, "compare": 0.12}
+DRILLS = {"tens": 0.22, "ones": 0.22, "both": 0.16, "products": 0.10, "compare": 0.30}
 FORMS = {"template": 0.12, "dialogue": 0.34, "plain": 0.34, "labelled": 0.20}
 
 

@@ -19,9 +19,11 @@ from aha.tasks.embedded.voice import Voice
 Mode = Literal["direct", "short", "worked", "checked"]
 Rest = tuple[tuple[str, int], ...]
 
-SLIP_WITH_CARRY = 0.28
-SLIP_WITHOUT_CARRY = 0.08
+SLIP_WITH_CARRY = 0.40
+SLIP_WITHOUT_CARRY = 0.12
 SLIP_IN_PARTS = 0.01
+CHECKS_ALL = 0.85
+"""How often a writer who checks does so after every step; the others after every second one."""
 CHECKS_AGAIN = 0.3
 """How often a step that was done again is checked again."""
 DIRECT_IS_WRONG = 0.2
@@ -86,7 +88,7 @@ def solve_chain(chain: Chain, mode: Mode, voice: Voice) -> Solution:
     if mode == "direct":
         value = chain.value
         return Solution("", str(slip(value, True, rng) if rng.random() < DIRECT_IS_WRONG else value))
-    check_rate = 0.0 if mode != "checked" else 1.0 if rng.random() < 0.6 else 0.5
+    check_rate = 0.0 if mode != "checked" else 1.0 if rng.random() < CHECKS_ALL else 0.5
     said, value = [voice.say("ponder")] if rng.random() < 0.1 else [], chain.first
     partial: list[int] = []
     for index, (op, right) in enumerate(chain.rest):
