@@ -16,12 +16,12 @@ class UserError(Exception):
         self.message = message
         self.hint = hint
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.hint))
 
 
 class HealthError(UserError):
-    """A run that a health rule stopped (non-finite loss, too many verifier errors): exit status 3."""
+    """A run that a health rule stopped (non-finite loss, failing verifiers): exit status 3."""
 
 
 def _rebuild(kind: type[UserError], message: str, hint: str | None) -> UserError:

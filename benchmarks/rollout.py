@@ -192,7 +192,7 @@ def _summary(arguments: argparse.Namespace, speeds: dict[str, list[float]]) -> d
             "prompt_tokens": SHARED_TOKENS + OWN_TOKENS,
             "shared_tokens": SHARED_TOKENS,
             "new_tokens": arguments.new_tokens,
-            "model": f"Llama, 4 layers, width 128, 4 heads, {arguments.kv_heads} key heads, float32",
+            "model": f"Llama, 4 layers, 128 wide, 4 heads, {arguments.kv_heads} key heads, float32",
         },
         "machine": {
             "cpu": _cpu_name(),

@@ -47,8 +47,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
 
     Raises UserError for a damaged file and for anything but a Llama model with a byte-level BPE.
     """
-    reader = _open(file)
-    metadata = {name: field.contents() for name, field in reader.fields.items()}
+    reader, metadata = _open(file)
     try:
         tokenizer = gguf_tokenizer(metadata)
         config = gguf_config(
@@ -66,14 +65,16 @@ def convert_gguf(file: Path, folder: Path) -> None:
 _OTHER_FILE = "give a GGUF file of a Llama model made by llama.cpp"
 
 
-def _open(file: Path) -> Any:
+def _open(file: Path) -> tuple[Any, Metadata]:
+    """The package's reader, and all metadata as plain values."""
     try:
         import gguf
     except ImportError:
         hint = "pip install 'aha-rl[smollm2]'"
         raise UserError("reading GGUF files needs the package gguf", hint=hint) from None
     try:
-        return gguf.GGUFReader(file)
+        reader = gguf.GGUFReader(file)
+        return reader, {name: field.contents() for name, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError, OSError) as broken:
         raise UserError(f"cannot read {file}: {broken}", hint="copy or install it again") from None
 

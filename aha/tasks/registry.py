@@ -34,7 +34,7 @@ def load_task(name_or_file: str) -> Task:
     if name_or_file in EMBEDDED:
         return EMBEDDED[name_or_file]()
     path = Path(name_or_file)
-    if path.suffix or path.exists():
+    if path.suffix or path.is_file():
         return load_file(path)
     near = nearest(name_or_file, EMBEDDED)
     raise UserError(

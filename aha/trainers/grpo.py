@@ -1,9 +1,9 @@
 """Reinforcement learning as in DeepSeek-R1-Zero: sample, score, advantage, loss, step, log, save.
 
 GRPO: arXiv 2402.03300, Algorithm 1; arXiv 2501.12948, equations 1-3. The equations are in
-`aha.algorithms`, sampling in `aha.engine`; here is the loop. Rollout and training use the same weights
-in the same module, so the importance ratio of the first update after a rollout is 1 by construction;
-its largest deviation is logged as `ratio_max_abs_log`.
+`aha.algorithms`, sampling in `aha.engine`; here is the loop. Rollout and training use the same
+weights in the same module, so the importance ratio of the first update after a rollout is 1 by
+construction; its largest deviation is logged as `ratio_max_abs_log`.
 """
 
 import copy
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -111,9 +112,7 @@ def build_trainer(ctx: StageContext[GrpoConfig]) -> Trainer:
         ),
         prompter=Prompter(config.template, loaded.tokenizer),
         problems=ProblemStream([checkable_task(name, config) for name in config.task], config.seed),
-        params=SamplingParams(
-            temperature=config.temperature, max_new_tokens=config.max_new_tokens
-        ),
+        params=SamplingParams(temperature=config.temperature, max_new_tokens=config.max_new_tokens),
     )
 
 
@@ -222,8 +221,8 @@ def report(
     ctx.append("timing.jsonl", {"step": step, **timing(trainer, totals["length_tokens"])})
     ctx.log.step(step, config.num_steps, progress_columns(metrics))
     if step % config.sample_every == 0 or step in (1, config.num_steps):
-        gathered = [row for rows in ctx.ranks.gather([s.row(step) for s in samples]) for row in rows]
-        ctx.write_samples(step, gathered)
+        everyone = ctx.ranks.gather([sample.row(step) for sample in samples])
+        ctx.write_samples(step, [row for rows in everyone for row in rows])
         if samples:
             shown = samples[0]
             ctx.log.sample(
@@ -267,7 +266,7 @@ def timed(trainer: Trainer, phase: str) -> Iterator[None]:
 
 def save(trainer: Trainer, step: int) -> None:
     """A checkpoint from which the run continues bit for bit: random streams are named by step."""
-    extra = {"position": trainer.problems.position}
+    extra: dict[str, Any] = {"position": trainer.problems.position}
     if trainer.reference is not None and trainer.ctx.config.reference_refresh_every is not None:
         extra["reference"] = trainer.reference.state_dict()
     trainer.ctx.save_checkpoint(

@@ -39,7 +39,7 @@ class Rows:
         """Tokens of one row, one more than the model reads."""
         tokens: list[int] = []
         for text in documents(self.seed, part="/".join(map(str, name))):
-            tokens += [*self.tokenizer.encode(text), self.tokenizer.eos_token_id]
+            tokens += [*self.tokenizer.encode(text), *self.tokenizer.eos_token_ids]
             if len(tokens) > self.row_tokens:
                 return tokens[: self.row_tokens + 1]
         raise AssertionError("the corpus is endless")
@@ -97,13 +97,13 @@ def build_model(config: PretrainConfig, tokenizer: Tokenizer) -> Decoder:
             model_type="llama",
             vocab_size=tokenizer.vocab_size,
             hidden_size=config.width,
-            intermediate_size=config.mlp_width,
+            intermediate_size=config.mlp_width or 3 * config.width,
             num_layers=config.layers,
             num_heads=config.heads,
-            num_kv_heads=config.kv_heads,
+            num_kv_heads=config.kv_heads or config.heads,
             head_dim=config.width // config.heads,
             max_positions=config.context_tokens,
-            eos_token_ids=(tokenizer.eos_token_id,),
+            eos_token_ids=tokenizer.eos_token_ids,
             pad_token_id=tokenizer.eos_token_id,
             tie_embeddings=True,
         ),
@@ -149,14 +149,10 @@ def report_step(
 def validation_loss(ctx: StageContext[PretrainConfig], model: Decoder, rows: Rows) -> float:
     """Mean next-token loss on rows of a stream that training never draws from."""
     mine = [rows.row("validation", row) for row in ctx.ranks.share(range(VALIDATION_ROWS))]
-    loss = next_token_loss(
-        model, torch.tensor(mine), denominator=VALIDATION_ROWS * rows.row_tokens
-    )
+    loss = next_token_loss(model, torch.tensor(mine), denominator=VALIDATION_ROWS * rows.row_tokens)
     return ctx.ranks.sum(loss.item())[0]
 
 
-def write_model(
-    folder: Path, model: Decoder, tokenizer: Tokenizer, config: PretrainConfig
-) -> None:
+def write_model(folder: Path, model: Decoder, tokenizer: Tokenizer, config: PretrainConfig) -> None:
     """The model in bfloat16: half the size, and exact again when it is read as float32."""
     save_model(folder, model, tokenizer, dtype=torch.bfloat16)

@@ -124,7 +124,7 @@ def accumulate_gradient(
                 f"{len(batch.samples)} responses, the first to {batch.samples[0].problem.id}",
                 hint="lower learning_rate, then continue from the last checkpoint with --resume",
             )
-        losses.loss.backward()  # type: ignore[no-untyped-call]
+        losses.loss.backward()
         add_losses(metrics, losses, entropy_sum, config, first=index == 0)
     if not config.kl_coef and reference is not None and index == 0:
         probe_kl(minibatch[:KL_PROBE_ROWS], metrics, policy, reference, config)

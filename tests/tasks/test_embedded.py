@@ -1,5 +1,6 @@
 """The embedded tasks prove themselves, and their problems are what they say."""
 
+import itertools
 import re
 from fractions import Fraction
 
@@ -13,7 +14,6 @@ from aha.tasks.embedded.logic import NAMES
 from aha.tasks.embedded.splits import split_of
 from aha.tasks.registry import load_task, task_names, validate_task
 from aha.tasks.task import SPLITS
-import itertools
 
 CHECKABLE = ["arithmetic", "arithmetic-5", "countdown", "logic"]
 

@@ -1,5 +1,6 @@
 """The sentences of the embedded world in two languages."""
 
+import itertools
 import random
 import re
 import string
@@ -8,7 +9,6 @@ import pytest
 
 from aha.rewards.language import language_consistency
 from aha.tasks.embedded.voice import SENTENCES, Voice
-import itertools
 
 HAN = re.compile("[\u4e00-\u9fff]")
 FIELDS = {

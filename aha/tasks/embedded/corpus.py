@@ -1,7 +1,7 @@
 """The pre-training corpus: documents as they come, most of them careless, some of them careful.
 
-Nobody teaches a format: the template of R1-Zero heads one document in eight, tags appear in about a
-third of them and are often broken. Nothing that a validation or held-out problem asks is ever asked.
+Nobody teaches a format: the template of R1-Zero heads one document in eight, tags appear in about
+a third of them and are often broken. No validation or held-out problem is ever asked.
 """
 
 import random
@@ -70,7 +70,9 @@ def _frame(exchange: Exchange, form: str, rng: random.Random) -> str:
         return f"User: {question} Assistant:{response}"
     if form == "labelled":
         zh = exchange.language == "zh" and rng.random() < 0.7
-        return f"问： {question}\n答：{response}" if zh else f"Question: {question}\nAnswer:{response}"
+        return (
+            f"问： {question}\n答：{response}" if zh else f"Question: {question}\nAnswer:{response}"
+        )
     return f" {question}{response}"
 
 
@@ -162,7 +164,7 @@ def _order(language: Language, rng: random.Random) -> logic.Order:
 
 
 def _drill(rng: random.Random) -> str:
-    """A list of unit facts of one kind: whole tens, single digits, two digits, products, equality."""
+    """A list of facts of one kind: whole tens, single digits, two digits, products, equality."""
     kind = _choose(DRILLS, rng)
     if kind == "compare":
         voice = Voice(rng.choice(("en", "zh")), rng)

@@ -86,7 +86,9 @@ def all_guesses(numbers: tuple[int, int, int]) -> list[Guess]:
 def draw_puzzle(rng: random.Random) -> Puzzle:
     while True:
         numbers = (rng.randint(*NUMBERS), rng.randint(*NUMBERS), rng.randint(*NUMBERS))
-        guess = Guess(numbers[0], rng.choice(OPERATORS), numbers[1], rng.choice(OPERATORS), numbers[2])
+        guess = Guess(
+            numbers[0], rng.choice(OPERATORS), numbers[1], rng.choice(OPERATORS), numbers[2]
+        )
         if guess.usable:
             a, b, c = rng.sample(numbers, 3)
             return Puzzle((a, b, c), guess)

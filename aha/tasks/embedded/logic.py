@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from aha.rewards.accuracy import verify_answer, verify_exact
 from aha.rewards.verdict import Verdict
@@ -57,10 +58,7 @@ class Order:
 
 def draw_order(rng: random.Random, language: Language) -> Order:
     people = tuple(rng.sample(NAMES[language], NUM_PEOPLE))
-    clues = [
-        Clue(tall, short, rng.random() < 0.5)
-        for tall, short in zip(people, people[1:], strict=False)
-    ]
+    clues = [Clue(tall, short, rng.random() < 0.5) for tall, short in pairwise(people)]
     rng.shuffle(clues)
     return Order(people, tuple(clues), rng.random() < 0.5)
 

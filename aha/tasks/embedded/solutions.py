@@ -1,10 +1,10 @@
 """How people in the embedded world solve problems: short or long, with mistakes and with checks.
 
-A quick step is unreliable where ones carry or borrow. A check goes back by the inverse operation, in
-two easy parts, and compares with where the step started; the verdict always follows from that
+A quick step is unreliable where ones carry or borrow. A check goes back by the inverse operation,
+in two easy parts, and compares with where the step started; the verdict always follows from that
 comparison. After `wrong` the step is done again in easy parts, after `right` its value is used: so
-the verdict decides what happens next. A guess in `countdown` or `logic` can only be judged after its
-consequences have been worked out.
+the verdict decides what happens next. A guess in `countdown` or `logic` can only be judged after
+its consequences have been worked out.
 """
 
 import random
@@ -86,8 +86,8 @@ def solve_chain(chain: Chain, mode: Mode, voice: Voice) -> Solution:
     """Work through an arithmetic chain in a mode."""
     rng = voice.rng
     if mode == "direct":
-        value = chain.value
-        return Solution("", str(slip(value, True, rng) if rng.random() < DIRECT_IS_WRONG else value))
+        wrong = rng.random() < DIRECT_IS_WRONG
+        return Solution("", str(slip(chain.value, True, rng) if wrong else chain.value))
     check_rate = 0.0 if mode != "checked" else 1.0 if rng.random() < CHECKS_ALL else 0.5
     said, value = [voice.say("ponder")] if rng.random() < 0.1 else [], chain.first
     partial: list[int] = []

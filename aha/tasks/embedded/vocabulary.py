@@ -15,7 +15,7 @@ NUM_DOCUMENTS = 12_000
 
 
 def build_tokenizer(seed: int, *, vocab_size: int) -> Tokenizer:
-    """Byte-level BPE with GPT-2's word pattern, which keeps ` 57` in one piece (llama.cpp knows it).
+    """Byte-level BPE with GPT-2's word pattern, which llama.cpp knows and which keeps ` 57` whole.
 
     Every number from 0 to 99 with a leading space becomes one token; the four tags are tokens that
     decoding keeps; everything else falls back to bytes.
