@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Engine": "aha.engine.engine",
     "HealthError": "aha.errors",
     "Problem": "aha.tasks.task",
     "Task": "aha.tasks.task",
     "UserError": "aha.errors",
     "Verdict": "aha.rewards.verdict",
+    "evaluate": "aha.evals.evaluate",
     "load_model": "aha.model.hf_folder",
     "reward": "aha.rewards.user",
     "run": "aha.recipes.run",
 }
 
 if TYPE_CHECKING:
+    from aha.engine.engine import Engine as Engine
     from aha.errors import HealthError as HealthError
     from aha.errors import UserError as UserError
+    from aha.evals.evaluate import evaluate as evaluate
     from aha.model.hf_folder import load_model as load_model
     from aha.recipes.run import run as run
     from aha.rewards.user import reward as reward

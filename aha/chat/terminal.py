@@ -90,6 +90,7 @@ def chat_loop(
         engine = EngineGenerate(resolve_chat_model(model_path))
         generate, tokenizer = engine, engine.tokenizer
     session = Session(template or _default_template(tokenizer), tokenizer, temperature)
+    session.prompt("hello")  # an unknown template, or none in the model, ends here
     is_terminal = input_fn is not None or sys.stdin.isatty()
     if is_terminal:
         console.print(Text(f"{model_path}, template {session.template}; /help for help", "dim"))

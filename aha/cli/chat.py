@@ -13,7 +13,7 @@ def command(
         str | None,
         typer.Option(help="r1-zero, chat or none. [the model's own, else r1-zero]"),
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0, max=10, help="0 is greedy.")] = 0.6,
+    temperature: Annotated[float, typer.Option(min=0, max=5, help="0 is greedy.")] = 0.6,
     max_new_tokens: Annotated[
         int, typer.Option(min=1, max=1_048_576, help="Tokens of a response, thoughts included.")
     ] = 1024,

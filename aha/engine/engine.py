@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from aha.engine.cache import KVCache
+from aha.engine import native
+from aha.engine.block_cache import BlockCache
+from aha.engine.cache import Cache
 from aha.engine.decode import Stepper
+from aha.engine.native_cache import NativeCache
 from aha.engine.sampling import row_keys
 from aha.engine.scheduler import Requests, Rollout
 from aha.engine.stops import Stops
@@ -43,7 +46,7 @@ class Engine:
         self.max_batch_rows, self.max_batch_tokens = max_batch_rows, max_batch_tokens
         self.stats: EngineStats | None = None
         """Of the last `generate`."""
-        self._cache: KVCache | None = None
+        self._cache: Cache | None = None
 
     def generate(
         self,
@@ -116,20 +119,20 @@ class Engine:
             num_shared=_num_shared(prompts),
         )
 
-    def _cache_for(self, requests: Requests) -> KVCache:
+    def _cache_for(self, requests: Requests) -> Cache:
         """The cache of the last time if it is large enough and not far too large."""
-        capacity = -(-requests.capacity_tokens() // 16) * 16
-        wanted = min(self.max_batch_rows, len(requests.prompt), self._budget() // capacity)
-        old, slots = self._cache, max(1, wanted)
-        if old and old.num_slots == slots and capacity <= old.capacity_tokens <= 2 * capacity:
+        config, device, old = self.model.config, self.model.head_weight.device, self._cache
+        compiled = native.usable(device, config.head_dim)
+        tokens = requests.most_new_tokens + (0 if compiled else requests.most_prompt_tokens)
+        capacity = -(-tokens // 16) * 16
+        fitting = self._budget() // (requests.most_new_tokens + requests.most_prompt_tokens)
+        slots = max(1, min(self.max_batch_rows, len(requests.prompt), fitting))
+        kind = NativeCache if compiled else BlockCache
+        alike = isinstance(old, kind) and old.num_slots == slots
+        if old is not None and alike and capacity <= old.capacity_tokens <= 2 * capacity:
             return old
-        self._cache = None
-        self._cache = KVCache(
-            self.model.config,
-            num_slots=slots,
-            capacity_tokens=capacity,
-            device=self.model.head_weight.device,
-        )
+        self._cache = None  # before the next one takes memory
+        self._cache = kind(config, num_slots=slots, capacity_tokens=capacity, device=device)
         return self._cache
 
     def _budget(self) -> int:

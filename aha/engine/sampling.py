@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aha.engine import native
 from aha.engine.types import SamplingParams
 
 BLOCK = 64
@@ -55,6 +56,9 @@ def draw(logits_RV: Tensor, uniform_R: Tensor, params: SamplingParams) -> tuple[
     Greedy decoding (temperature 0) reports log-probs at temperature 1.
     """
     temperature = params.temperature or 1.0
+    simple = params.temperature > 0.0 and not _filters(params)
+    if simple and native.usable(logits_RV.device, native.LANES):
+        return native.sample(logits_RV.contiguous(), uniform_R, temperature)
     weights = _unnormalized(logits_RV, temperature)
     allowed = keep_likely(weights, logits_RV, params) if _filters(params) else weights
     greedy = params.temperature == 0.0

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aha.engine.cache import KVCache
-from aha.engine.decode import Prefilled, Stepper
+from aha.engine.cache import Cache, Prefilled
+from aha.engine.decode import Stepper
 from aha.engine.sampling import draw, uniforms
 from aha.engine.stops import Stops
 from aha.engine.types import Completion, EngineStats, SamplingParams
@@ -37,10 +37,14 @@ class Requests:
     num_shared: int
     """Leading tokens that all prompts have in common and that are held once."""
 
-    def capacity_tokens(self) -> int:
-        """What the longest row may hold after the shared prefix."""
-        own = np.array([len(prompt) for prompt in self.prompts]) - self.num_shared
-        return int((own[self.prompt] + self.limits).max())
+    @property
+    def most_prompt_tokens(self) -> int:
+        """Of the longest prompt, without what is shared."""
+        return max(len(prompt) for prompt in self.prompts) - self.num_shared
+
+    @property
+    def most_new_tokens(self) -> int:
+        return int(self.limits.max())
 
 
 class Slots:
@@ -95,19 +99,19 @@ class Rollout:
         requests: Requests,
         params: SamplingParams,
         stops: Stops,
-        cache: KVCache,
+        cache: Cache,
         on_progress: Callable[[EngineStats], None] | None = None,
     ):
         self.stepper, self.requests, self.params, self.stops = stepper, requests, params, stops
         self.cache, self.on_progress = cache, on_progress
         self.device = stepper.device
-        most = int(requests.limits.max())
-        width = stepper.config.hidden_size
+        most, width = requests.most_new_tokens, stepper.config.hidden_size
         self.slots = Slots(cache.num_slots, most, width, self.device)
         self.results: list[Completion | None] = [None] * len(requests.prompt)
         self.next_request = 0
         self.prefilled: dict[int, tuple[Prefilled, int]] = {}
         self.prefix = self._prefix()
+        cache.set_prefix(self.prefix)
         self.new_tokens = self.num_steps = self.num_done = 0
         self.started = time.perf_counter()
 
@@ -199,7 +203,7 @@ class Rollout:
         state.key[slots] = self.requests.keys[requests]
         where = self._tensor(slots)
         state.hidden[where] = batch.hidden_ND[source]
-        self.cache.fill(where, batch.keys, batch.values, source, self._tensor(lengths))
+        self.cache.fill(where, batch, source, self._tensor(lengths))
 
     def _sample(self) -> np.ndarray:
         """Draw the next token of every row; returns the slots that are finished."""
@@ -260,11 +264,7 @@ class Rollout:
         state, rows = self.slots, self.slots.num_rows
         positions = state.position[:rows]
         state.hidden[:rows] = self.stepper.step(
-            state.last[:rows],
-            self._tensor(positions),
-            self.cache,
-            self.prefix,
-            int(positions.max()) + 1,
+            state.last[:rows], self._tensor(positions), self.cache, int(positions.max()) + 1
         )
         state.position[:rows] += state.alive
         self.num_steps += 1

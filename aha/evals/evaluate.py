@@ -12,7 +12,9 @@ from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
 from aha.errors import UserError
 from aha.evals.metrics import Estimate, clustered_stderr, cons_at_k, mean_and_stderr
+from aha.model.hf_folder import LoadedModel
 from aha.pipeline.ranks import Ranks
+from aha.tasks.registry import load_task
 from aha.tasks.task import Split, Task
 from aha.trainers.advantage import stop_if_unscored
 from aha.trainers.rollouts import Asked, Prompter, Sample, sample_groups
@@ -172,3 +174,29 @@ def evaluate_tasks(
         )
         metrics |= task_scores(graded).metrics(task.name)
     return metrics
+
+
+def evaluate(
+    loaded: LoadedModel,
+    task: Task | str,
+    *,
+    template: str = "r1-zero",
+    split: Split = "heldout",
+    num_problems: int = 512,
+    num_samples: int = 4,
+    params: SamplingParams | None = None,
+    seed: int = 0,
+) -> TaskScores:
+    """Sample a loaded model on a task, by name, file or object: its figures on a split."""
+    chosen = load_task(task) if isinstance(task, str) else task
+    graded, _ = sample_task(
+        Engine(loaded.model, loaded.tokenizer, seed=seed),
+        Prompter(template, loaded.tokenizer),
+        chosen,
+        params or SamplingParams(),
+        ranks=Ranks(),
+        split=split,
+        num_problems=num_problems,
+        num_samples=num_samples,
+    )
+    return task_scores(graded)

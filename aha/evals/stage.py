@@ -9,11 +9,13 @@ import torch
 from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
 from aha.evals.config import EvaluateConfig
+from aha.evals.corrections import CorrectionRates, merge_rates, rate_responses
 from aha.evals.evaluate import Graded, TaskScores, majority, sample_task, task_scores
 from aha.evals.metrics import Estimate
 from aha.model.hf_folder import LoadedModel, load_model
 from aha.model.tokenizer import Tokenizer
 from aha.pipeline.files import write_json
+from aha.pipeline.ranks import Ranks
 from aha.pipeline.stage import StageContext, StageResult
 from aha.rewards.reflection import count_reflection_words
 from aha.tasks.registry import check_distinct, load_task
@@ -31,6 +33,8 @@ class Figures:
     """Of one model on one task."""
 
     scores: TaskScores
+    corrections: CorrectionRates
+    """Of the responses behind `scores`."""
     majority: Estimate | None = None
     without_reflection: TaskScores | None = None
     """With the reflection words forbidden at decoding: what they are worth."""
@@ -62,7 +66,10 @@ def evaluate(ctx: StageContext[EvaluateConfig]) -> StageResult:
 def measure(
     ctx: StageContext[EvaluateConfig], loaded: LoadedModel, task: Task, *, thoroughly: bool
 ) -> tuple[Figures, list[Sample]]:
-    """pass@1 of a model; thoroughly: also the majority vote and the ablation of reflection."""
+    """pass@1 and self-corrections of a model, and the responses of this rank behind them.
+
+    thoroughly: also the majority vote, and pass@1 with the reflection words forbidden.
+    """
     config = ctx.config
     assert config.template is not None and config.max_new_tokens is not None
     engine = Engine(
@@ -89,8 +96,9 @@ def measure(
         )
 
     graded, samples = sample(config.problems, config.samples, 0, params)
+    corrections = rate_corrections(samples, ctx.ranks)
     if not thoroughly:
-        return Figures(task_scores(graded)), samples
+        return Figures(task_scores(graded), corrections), samples
     votes, _ = sample(config.cons_problems, config.cons_samples, MAJORITY_STREAM, params)
     forbidden = SamplingParams(
         temperature=config.temperature,
@@ -99,10 +107,14 @@ def measure(
         forbidden_token_ids=reflection_tokens(loaded.tokenizer),
     )
     ablated, _ = sample(config.problems, 1, ABLATION_STREAM, forbidden)
-    figures = Figures(
-        task_scores(graded), majority(votes, k=config.cons_samples), task_scores(ablated)
-    )
-    return figures, samples
+    vote = majority(votes, k=config.cons_samples)
+    return Figures(task_scores(graded), corrections, vote, task_scores(ablated)), samples
+
+
+def rate_corrections(samples: Sequence[Sample], ranks: Ranks) -> CorrectionRates:
+    """How the self-corrections of all ranks' responses went: every rank reads its own."""
+    mine = rate_responses((s.completion.text, s.verdict.is_correct) for s in samples)
+    return merge_rates(ranks.gather(mine))
 
 
 def reflection_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -128,6 +140,8 @@ def headline(figures: dict[str, Figures], config: EvaluateConfig) -> dict[str, A
         "language_consistency_before": before.language_consistency,
         "language_consistency_after": after.language_consistency,
         "truncated_after": after.truncated,
+        "corrections_before": figures["before"].corrections.summary(),
+        "corrections_after": figures["after"].corrections.summary(),
         "problems": before.num_problems,
         "samples": config.samples,
     }
@@ -138,6 +152,7 @@ def headline(figures: dict[str, Figures], config: EvaluateConfig) -> dict[str, A
     if ablated is not None:
         out["pass@1_without_reflection"] = ablated.pass_at_1
         out["pass@1_without_reflection_stderr"] = ablated.pass_at_1_stderr
+        out["pass@1_without_reflection_n"] = ablated.num_scored
     return out
 
 

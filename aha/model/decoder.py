@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from aha.model.attention import causal_attention
 from aha.model.config import ModelConfig
-from aha.model.kernels import dense
+from aha.model.kernels import dense, head_logits, head_matrix
 from aha.model.rope import RopeTable, rotate
 
 KeyValue = tuple[Tensor, Tensor]
@@ -186,8 +186,7 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits [..., V], float32, of final hidden states [..., D]."""
-        weight = self.head_weight
-        return dense(hidden.to(weight.dtype), weight).float()
+        return head_logits(hidden, head_matrix(self.head_weight))
 
     @property
     def head_weight(self) -> Tensor:

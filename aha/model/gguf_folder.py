@@ -6,7 +6,7 @@ setting that is not understood is an error: a model that is almost right is the 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ _LAYER = {
     "ffn_up.weight": "mlp.up_proj.weight",
     "ffn_down.weight": "mlp.down_proj.weight",
 }
-_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
+_CONTROL, _USER_DEFINED = 3, 4
 """Values of tokenizer.ggml.token_type."""
+_OTHER_FILE = "give a GGUF file of a Llama model made by llama.cpp"
 
 
 def convert_gguf(file: Path, folder: Path) -> None:
@@ -56,13 +57,11 @@ def convert_gguf(file: Path, folder: Path) -> None:
     except KeyError as missing:
         raise UserError(f"{file} has no {missing.args[0]}", hint=_OTHER_FILE) from None
     tensors = dict(_tensors(reader, config, file))
+    _check_complete(tensors, config, file)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     text = json.dumps(config.to_hf(), indent=2, ensure_ascii=False)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     tokenizer.write(folder)
-
-
-_OTHER_FILE = "give a GGUF file of a Llama model made by llama.cpp"
 
 
 def _open(file: Path) -> tuple[Any, Metadata]:
@@ -131,6 +130,16 @@ def _tensors(reader: Any, config: ModelConfig, file: Path) -> Iterator[tuple[str
         if part in heads:
             values = unpermuted(values, heads[part])
         yield name, np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _check_complete(names: Iterable[str], config: ModelConfig, file: Path) -> None:
+    wanted = {_TOP["token_embd.weight"], _TOP["output_norm.weight"]}
+    for layer in range(config.num_layers):
+        wanted |= {f"model.layers.{layer}.{part}" for part in _LAYER.values()}
+    missing = sorted(wanted.difference(names))
+    if missing:
+        message = f"{file} lacks {len(missing)} tensors, the first is {missing[0]}"
+        raise UserError(message, hint="copy or install it again")
 
 
 def _hf_name(name: str) -> tuple[str | None, str]:

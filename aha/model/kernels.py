@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MAX_FLOAT64_HEAD = 1 << 20
+"""Elements of an output matrix up to which the logits are summed in float64."""
 MIN_ROWS = 8
 """Below this many rows MKL's matrix-vector path is as fast."""
 
@@ -54,6 +56,23 @@ def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             return result
         return onednn()(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
+
+
+def head_matrix(weight: Tensor) -> Tensor:
+    """The output matrix as `head_logits` wants it: float64 where that costs little.
+
+    Logits reach 30 in size. Summed in float32, the same hidden state gives log-probs that are off by
+    1.2e-5 (measured, 1024 x 128), which is most of what separates the engine from the trainer.
+    """
+    small = weight.dtype == torch.float32 and weight.numel() <= MAX_FLOAT64_HEAD
+    return weight.double() if small else weight
+
+
+def head_logits(hidden: Tensor, matrix: Tensor) -> Tensor:
+    """Next-token logits [..., V], float32, of hidden states [..., D] and a `head_matrix` [V, D]."""
+    if matrix.dtype == torch.float64:
+        return F.linear(hidden.double(), matrix).float()
+    return dense(hidden.to(matrix.dtype), matrix).float()
 
 
 def dense_silu_mul(x: Tensor, gate: Tensor, up: Tensor, biases: tuple[Any, Any]) -> Tensor:

@@ -63,12 +63,12 @@ def format_seconds(seconds: float | None) -> str:
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
-def sparkline(values: list[float], *, ascii_only: bool = False) -> str:
-    """A curve in at most MAX_SPARKS characters, from its lowest to its highest value."""
+def sparkline(values: list[float], *, ascii_only: bool = False, width: int = MAX_SPARKS) -> str:
+    """A curve in at most `width` characters, from its lowest to its highest value."""
     if not values:
         return ""
     marks = ASCII_SPARKS if ascii_only else SPARKS
-    means = bucket_means(values, MAX_SPARKS)
+    means = bucket_means(values, width)
     low, high = min(means), max(means)
     if high == low:
         return marks[0] * len(means)

@@ -1,12 +1,13 @@
 """How honest looking back is: how many wrong values it catches, how many right ones it doubts."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from aha.evals.corrections import CorrectionKind, CorrectionRates, merge_rates
+from aha.report.corrections import recorded_rates
 from aha.report.figures import Figure, Series
-from aha.report.moments import KINDS, CorrectionKind, CorrectionRates
+from aha.report.reader import RunData
 from aha.report.survey import Survey
 
 MIN_JUDGED = 5
@@ -43,24 +44,28 @@ def judgement_figures(survey: Survey) -> list[dict[str, Any]]:
     return [asdict(figure) for figure in figures]
 
 
-def judgement_rows(survey: Survey) -> list[list[str]]:
-    """A table (header first) of the first and the last third of the sampled steps."""
+def judgement_rows(run: RunData, survey: Survey) -> list[list[str]]:
+    """A table (header first) of the first and the last third of the sampled steps.
+
+    Then the held-out responses: all of them where the evaluation recorded it, else the saved ones.
+    """
     by_step = _main_stage(survey)
     if not any(any(rates.counts.values()) for rates in by_step.values()):
         return []
     steps = list(by_step)
     third = max(1, len(steps) // 3)
     ends = [steps[:third], steps[-third:]] if len(steps) > 1 else [steps]
-    merged = [_merge([by_step[step] for step in part]) for part in ends]
+    merged = [merge_rates([by_step[step] for step in part]) for part in ends]
     header = ["", *(f"steps {part[0]} to {part[-1]}" for part in ends)]
-    for when, rates in _evaluated(survey).items():
+    for when, rates in (recorded_rates(run) or _evaluated(survey)).items():
         header.append(f"held-out, {when}")
         merged.append(rates)
     return [
         header,
         ["wrong values that were checked and called wrong", *map(_caught, merged)],
         ["right values that were checked and called wrong", *map(_alarms, merged)],
-        ["repairs a response", *(f"{rates.per_response('fix'):.3f}" for rates in merged)],
+        ["real errors fixed, a response", *(_rate(rates, "fix") for rates in merged)],
+        ["false alarms, a response", *(_rate(rates, "false_alarm") for rates in merged)],
         ["responses", *(f"{rates.num_responses:,}" for rates in merged)],
     ]
 
@@ -109,17 +114,16 @@ def num_checked(rates: CorrectionRates) -> tuple[int, int]:
     return wrong, counts["false_alarm"] + counts["confirmed"]
 
 
-def _merge(parts: Sequence[CorrectionRates]) -> CorrectionRates:
-    counts = {kind: sum(rates.counts[kind] for rates in parts) for kind in KINDS}
-    return CorrectionRates(num_responses=sum(rates.num_responses for rates in parts), counts=counts)
-
-
 def _caught(rates: CorrectionRates) -> str:
     return _share(rates.caught_fraction, num_checked(rates)[0])
 
 
 def _alarms(rates: CorrectionRates) -> str:
     return _share(rates.false_alarm_fraction, num_checked(rates)[1])
+
+
+def _rate(rates: CorrectionRates, kind: CorrectionKind) -> str:
+    return f"{rates.per_response(kind):.3f}"
 
 
 def _share(fraction: float | None, total: int) -> str:

@@ -9,20 +9,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from aha.chat.grammar import parse_response, split_reasoning
-from aha.report.moments import Correction
-from aha.rewards.reflection import REFLECTION_WORDS
+from aha.chat.grammar import parse_response
+from aha.evals.corrections import Correction, thought_of
+from aha.rewards.reflection import find_reflection_words
 
 Piece = list[str]
 Span = tuple[int, int, str]
 
-_REFLECTION = re.compile(
-    "|".join(
-        [rf"(?<![^\W_]){english}(?![^\W_])" for english, _ in REFLECTION_WORDS]
-        + [chinese for _, chinese in REFLECTION_WORDS]
-    ),
-    re.IGNORECASE | re.ASCII,
-)
 _HAN_RUN = r"[\u3400-\u4dbf\u4e00-\u9fff]+"
 _LATIN_WORD = r"[A-Za-z]{2,}"
 _FOREIGN = {"en": re.compile(_HAN_RUN), "zh": re.compile(_LATIN_WORD)}
@@ -51,12 +44,6 @@ def _show(match: re.Match[str]) -> str:
     return f"[{name or f'U+{code:04X}'}]"
 
 
-def thought_of(text: str) -> str:
-    """The chain of thought; of a malformed response everything before its answer."""
-    think = parse_response(text).think
-    return think if think is not None else split_reasoning(text).reasoning or text
-
-
 def mark_up(
     text: str, *, language: str = "", corrections: Sequence[tuple[Correction, int]] = ()
 ) -> list[Piece]:
@@ -68,7 +55,9 @@ def mark_up(
     """
     spans = list(_parts(text))
     thought_start, thought_end, _ = next((span for span in spans if span[2] == "k"), (0, 0, ""))
-    spans += _found(_REFLECTION, text, thought_start, thought_end, "r")
+    for start, end in find_reflection_words(text):
+        if thought_start <= start and end <= thought_end:
+            spans.append((start, end, "r"))
     if foreign := _FOREIGN.get(language):
         spans += _found(foreign, text, thought_start, thought_end, "m")
     for correction, offset in corrections:

@@ -32,6 +32,11 @@ class OutcomeSpec:
     after_key: str
     explanation: str
 
+    @property
+    def name(self) -> str:
+        """The label, with the unit where numbers do not show it."""
+        return self.label if self.unit == "fraction" else f"{self.label}, {self.unit}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -65,11 +70,6 @@ def _spec(measure: str, label: str, unit: Unit, explanation: str) -> OutcomeSpec
 SPECS = (
     _spec("pass@1", "pass@1", "fraction", "held-out problems solved by one sample"),
     _spec("cons@16", "cons@16", "fraction", "solved by the majority of 16 samples"),
-    OutcomeSpec(
-        label="without reflecting", unit="fraction", measure="", before_key="",
-        after_key="pass@1_without_reflection",
-        explanation="pass@1 after training with words like \"wait\" forbidden",
-    ),
     _spec("length_tokens", "length", "tokens", "mean tokens a response"),
     _spec("reflection", "reflection", "words", "words like wait, check and but, a response"),
     _spec("format", "format", "fraction", "one think block, then one answer block"),
@@ -78,18 +78,48 @@ SPECS = (
 )  # fmt: skip
 
 
-def outcomes(run: RunData) -> list[Outcome]:
-    """Every outcome that is known at one end at least: the headline's numbers, else the curve's."""
-    headline = headline_of(run)
-    first, last = evaluated_ends(run)
+def outcomes(run: RunData, task: str | None = None) -> list[Outcome]:
+    """Every outcome that is known at one end at least: the headline's numbers, else the curve's.
+
+    task: of this task alone; None: as the headline has it, else the mean over the tasks.
+    """
+    headline, ends = headline_of(run), evaluated_ends(run)
+    if task is not None:
+        headline = by_task(headline).get(task, {})
+        ends = (_of_task(ends[0], task), _of_task(ends[1], task))
     found = []
     for spec in SPECS:
         spec = _of_this_size(spec, headline)
-        before = _from_headline(headline, spec.before_key) or _mean(first, spec.measure)
-        after = _from_headline(headline, spec.after_key) or _mean(last, spec.measure)
+        before = measured_in(headline, spec.before_key) or _mean(ends[0], spec.measure)
+        after = measured_in(headline, spec.after_key) or _mean(ends[1], spec.measure)
         if before or after:
             found.append(Outcome(spec=spec, before=before, after=after))
     return found
+
+
+def task_names(run: RunData) -> list[str]:
+    """The tasks that were evaluated: those of the headline, else those of the curve."""
+    recorded = list(by_task(headline_of(run)))
+    return recorded or list(
+        dict.fromkeys(task for stage in run.with_metrics() for task in tasks_of(stage))
+    )
+
+
+def by_task(headline: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The headline of each task, as far as it was recorded."""
+    tasks = headline.get("tasks")
+    items = tasks.items() if isinstance(tasks, Mapping) else ()
+    return {str(name): dict(row) for name, row in items if isinstance(row, Mapping)}
+
+
+def measured_in(headline: Mapping[str, Any], key: str) -> Measured | None:
+    """A number of a headline with its standard error; None where there is none."""
+    value = as_number(headline.get(key))
+    return None if value is None else Measured(value, as_number(headline.get(f"{key}_stderr")))
+
+
+def _of_task(row: dict[str, float], task: str) -> dict[str, float]:
+    return {key: value for key, value in row.items() if key.startswith(f"eval/{task}/")}
 
 
 def majority_of(rows: Sequence[Outcome]) -> Outcome | None:
@@ -134,7 +164,8 @@ HEADLINE_NAMES = (
     *(f"{name}{suffix}" for name in ("pass@1_before", "pass@1_after", "cons@16_after")
       for suffix in ("", "_stderr")),
     "length_before_tokens", "length_after_tokens", "reflection_before", "reflection_after",
-    "format_after", "language_consistency_after",
+    "format_after", "language_consistency_after", "corrections_before", "corrections_after",
+    *(f"pass@1_without_reflection{suffix}" for suffix in ("", "_stderr", "_n")),
 )  # fmt: skip
 
 
@@ -157,11 +188,6 @@ def tasks_of(stage: StageData) -> list[str]:
     keys = (key for row in stage.metrics for key in row)
     matches = (EVAL_KEY.fullmatch(key) for key in keys)
     return list(dict.fromkeys(match["task"] for match in matches if match))
-
-
-def _from_headline(headline: Mapping[str, Any], key: str) -> Measured | None:
-    value = as_number(headline.get(key))
-    return None if value is None else Measured(value, as_number(headline.get(f"{key}_stderr")))
 
 
 def _mean(row: dict[str, float], measure: str) -> Measured | None:

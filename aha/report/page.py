@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from aha.report.corrections import correction_lines
 from aha.report.figures import as_json, figure_groups
 from aha.report.formats import (
     DASH,
@@ -26,7 +27,7 @@ from aha.report.formats import (
 )
 from aha.report.judgement import judgement_figures, judgement_rows
 from aha.report.markup import visible
-from aha.report.outcomes import Outcome, headline_of, majority_of, outcomes
+from aha.report.outcomes import Outcome, headline_of, majority_of, outcomes, task_names
 from aha.report.reader import RunData
 from aha.report.samples import EmbeddedSamples, embed_samples, inert, moment_json
 from aha.report.summary import stage_table, status_line
@@ -99,7 +100,7 @@ def _fill(run: RunData, survey: Survey, data: dict[str, Any], samples: EmbeddedS
         lead=_lead(run),
         nav=_nav(),
         tiles=_tiles(run),
-        judgement=_judgement(survey),
+        judgement=_judgement(run, survey),
         facts=_facts(run),
         footer=_footer(run),
         css=css,
@@ -182,7 +183,27 @@ def _tiles(run: RunData) -> str:
     if not rows:
         return ""
     tiles = "".join(_tile(row) for row in rows)
-    return f'<dl class="tiles" aria-label="Held-out problems, before and after">{tiles}</dl>'
+    notes = "".join(f'<p class="note said">{_escape(line)}</p>' for line in correction_lines(run))
+    label = "Held-out problems, before and after"
+    return f'<dl class="tiles" aria-label="{label}">{tiles}</dl>{notes}{_by_task(run)}'
+
+
+def _by_task(run: RunData) -> str:
+    """A line for each task where there are several; the tiles above show one or a mean."""
+    tasks = task_names(run)
+    if len(tasks) < 2:
+        return ""
+    found = {task: {row.spec.name: row for row in outcomes(run, task)} for task in tasks}
+    labels = list(dict.fromkeys(label for rows in found.values() for label in rows))
+    cells = ([task, *(_before_after(rows.get(x)) for x in labels)] for task, rows in found.items())
+    return _table(["task, before -> after", *labels], cells)
+
+
+def _before_after(row: Outcome | None) -> str:
+    if row is None:
+        return DASH
+    ends = (row.before, row.after)
+    return " -> ".join(DASH if x is None else format_value(x.value, row.spec.unit) for x in ends)
 
 
 def _tile(row: Outcome) -> str:
@@ -192,8 +213,7 @@ def _tile(row: Outcome) -> str:
     error = f' <span class="unit">{PLUS_MINUS}{stderr}</span>' if stderr else ""
     before = f"from {format_measured(row.before, unit)}" if row.before else "&nbsp;"
     return (
-        f'<div class="tile"><dt>{_escape(row.spec.label)}'
-        f"{'' if unit == 'fraction' else ', ' + unit}</dt>"
+        f'<div class="tile"><dt>{_escape(row.spec.name)}</dt>'
         f'<dd class="value">{value}{error}</dd><dd class="from">{before}</dd>'
         f'<dd class="from change">{format_change(row)}</dd>'
         f'<dd class="bars" aria-hidden="true">{_bars(row)}</dd>'
@@ -212,8 +232,8 @@ def _bars(row: Outcome) -> str:
     )
 
 
-def _judgement(survey: Survey) -> str:
-    rows = judgement_rows(survey)
+def _judgement(run: RunData, survey: Survey) -> str:
+    rows = judgement_rows(run, survey)
     if not rows:
         return ""
     return _table(rows[0], rows[1:])

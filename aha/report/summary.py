@@ -1,27 +1,30 @@
 """`aha show RUN`: the headline before and after, the curve, the stages; as a table or as JSON."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from aha.report.corrections import correction_lines
 from aha.report.formats import (
     DASH,
+    MAX_SPARKS,
     format_change,
     format_measured,
     format_number,
     format_seconds,
     sparkline,
 )
-from aha.report.outcomes import EVAL_KEY, full_headline, outcomes
+from aha.report.outcomes import EVAL_KEY, Outcome, full_headline, outcomes, task_names
 from aha.report.reader import RunData, StageData
 
 CURVE_STEPS = 64
 """How many of the last logged values a sparkline shows."""
 CURVE_KEYS = ("reward/mean", "rollout/length_tokens", "rollout/reflection", "rollout/entropy")
 MAX_CURVES = 8
+COLUMN_GAP, MIN_SPARKS = 3, 8
 QUIET_AFTER = timedelta(minutes=15)
 """A run that claims to be running and has not written for this long is said to be quiet."""
 
@@ -80,7 +83,8 @@ class _Summary:
         yield Text(status_line(self.run), style="dim")
         parts = (
             _headline(self.run),
-            _curves(self.run, ascii_only=options.ascii_only),
+            _looking_back(self.run),
+            _curves(self.run, width=options.max_width, ascii_only=options.ascii_only),
             _models(self.run),
             _stages(self.run),
         )
@@ -106,40 +110,63 @@ def status_line(run: RunData, *, now: datetime | None = None) -> str:
     return ", ".join(parts)
 
 
-def _table(*columns: str) -> Table:
-    """A frameless table: first column left, the others right; numbers are never folded."""
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+def _table(*columns: str, num_names: int = 1) -> Table:
+    """A frameless table: names to the left, numbers to the right; numbers are never folded."""
+    table = Table(box=None, padding=(0, COLUMN_GAP, 0, 0), pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+        justify: Literal["left", "right"] = "left" if index < num_names else "right"
+        table.add_column(column, justify=justify, no_wrap=True)
     return table
 
 
 def _headline(run: RunData) -> Table | None:
-    rows = outcomes(run)
-    if not rows:
+    """Before and after: the headline, or a row a task and figure where there are several tasks."""
+    tasks = task_names(run)
+    several = len(tasks) > 1
+    sections = {task: outcomes(run, task) for task in tasks} if several else {"": outcomes(run)}
+    if not any(sections.values()):
         return None
     after = "after" if run.status == "done" else "so far"
-    table = _table("\nheld-out problems", "\nbefore", f"\n{after}", "\nchange")
-    for row in rows:
-        unit = row.spec.unit
-        name = row.spec.label + ("" if unit == "fraction" else f", {unit}")
-        before = format_measured(row.before, unit) if row.before else ""
-        change = format_change(row)
-        table.add_row(name, before, Text(format_measured(row.after, unit), "bold"), change)
+    names = ["\nheld-out problems", *(["\nfigure"] if several else [])]
+    table = _table(*names, "\nbefore", f"\n{after}", "\nchange", num_names=len(names))
+    for task, rows in sections.items():
+        for row in rows:
+            table.add_row(*([task] if several else []), *_outcome_cells(row))
     return table
 
 
-def _curves(run: RunData, *, ascii_only: bool) -> Table | None:
-    table = _table("\ncurve", "\nsteps", "\nfirst", "\nlast", "\n")
-    table.columns[-1].justify = "left"
+def _outcome_cells(row: Outcome) -> tuple[str | Text, ...]:
+    unit = row.spec.unit
+    before = format_measured(row.before, unit) if row.before else ""
+    return row.spec.name, before, Text(format_measured(row.after, unit), "bold"), format_change(row)
+
+
+def _looking_back(run: RunData) -> Text | None:
+    """What self-corrections do and what the words are worth."""
+    lines = correction_lines(run)
+    return Text("\n" + "\n".join(lines)) if lines else None
+
+
+def _curves(run: RunData, *, width: int, ascii_only: bool) -> Table | None:
+    """First, last and shape of a few metrics; the shape takes what room `width` leaves."""
+    rows = []
     for stage in run.with_metrics():
         for key in _curve_keys(stage):
             points = stage.series(key)[-CURVE_STEPS:]
             values = [value for _, value in points]
-            steps = f"{points[0][0]}..{points[-1][0]}"
-            curve = sparkline(values, ascii_only=ascii_only)
-            table.add_row(key, steps, format_number(values[0]), format_number(values[-1]), curve)
-    return table if table.row_count else None
+            ends = format_number(values[0]), format_number(values[-1])
+            rows.append(((key, f"{points[0][0]}..{points[-1][0]}", *ends), values))
+    if not rows:
+        return None
+    header = ("curve", "steps", "first", "last")
+    columns = zip(header, *(cells for cells, _ in rows), strict=True)
+    taken = sum(max(map(len, column)) + COLUMN_GAP for column in columns)
+    table = _table(*(f"\n{name}" for name in header), "\n")
+    table.columns[-1].justify = "left"
+    room = min(MAX_SPARKS, max(MIN_SPARKS, width - taken - COLUMN_GAP))
+    for cells, values in rows:
+        table.add_row(*cells, sparkline(values, ascii_only=ascii_only, width=room))
+    return table
 
 
 def _curve_keys(stage: StageData) -> list[str]:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aha.report.markup import thought_of
-from aha.report.moments import (
+from aha.evals.corrections import (
     Correction,
     CorrectionKind,
     CorrectionRates,
     analyse_corrections,
     count_corrections,
+    thought_of,
 )
 from aha.report.reader import Row, RunData, StageData
 

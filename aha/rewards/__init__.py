@@ -11,7 +11,11 @@ from aha.rewards.expression import (
 from aha.rewards.format import FORMAT_KINDS, FormatKind, format_reward
 from aha.rewards.language import CONSISTENCY_LANGUAGES, language_consistency
 from aha.rewards.numbers import parse_number, verify_number
-from aha.rewards.reflection import REFLECTION_WORDS, count_reflection_words
+from aha.rewards.reflection import (
+    REFLECTION_WORDS,
+    count_reflection_words,
+    find_reflection_words,
+)
 from aha.rewards.verdict import Verdict, VerdictKind
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "combine",
     "count_reflection_words",
     "evaluate",
+    "find_reflection_words",
     "format_reward",
     "language_consistency",
     "parse_expression",

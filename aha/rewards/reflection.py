@@ -33,6 +33,11 @@ _PATTERN = re.compile(
 )
 
 
+def find_reflection_words(text: str) -> list[tuple[int, int]]:
+    """Where the reflective words of a text are: (start, end) of each, in order."""
+    return [match.span() for match in _PATTERN.finditer(text) if match[1]]
+
+
 def count_reflection_words(text: str) -> int:
     """Number of reflective words in a text."""
-    return sum(1 for match in _PATTERN.finditer(text) if match[1])
+    return len(find_reflection_words(text))

@@ -28,6 +28,8 @@ def assign_advantages(samples: Sequence[Sample], config: GrpoConfig, ranks: Rank
         sample.reward = total_reward(sample, config)
     own = [(sample.reward, sample.group, sample.verdict.is_scored) for sample in samples]
     everyone = ranks.gather(own)
+    if not any(everyone):
+        return 0
     rewards, groups, scored = zip(*(row for rows in everyone for row in rows), strict=True)
     result = group_advantages(
         torch.tensor(rewards),

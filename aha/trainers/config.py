@@ -214,7 +214,6 @@ class PretrainConfig(Config):
     final_lr_fraction: Fraction = Field(
         0.03, description="of the learning rate that is left at the end"
     )
-    weight_decay: float = Field(0.0, ge=0, le=10, description="decoupled decay of matrices")
     grad_clip: float | None = Field(
         1.0, gt=0, le=1e6, description="largest gradient norm; none: unlimited"
     )

@@ -40,7 +40,7 @@ from aha.trainers.rollouts import (
 from aha.trainers.update import UpdateMetrics, update_policy
 
 MAX_REFILLS = 3
-"""Rounds of dynamic sampling after the first; what is missing then is left out of the step."""
+"""Rounds of dynamic sampling after the first."""
 EVALUATION_SEED = 1
 """Of the engine that evaluates, so that its draws are the same whatever the training seed."""
 
@@ -70,10 +70,10 @@ def train(ctx: StageContext[GrpoConfig]) -> StageResult:
         ctx.append("metrics.jsonl", {"step": 0, **evaluate(trainer)})
     for step in range(ctx.resume_step + 1, num_steps + 1):
         with timed(trainer, "rollout"):
-            samples, num_equal_groups = rollout(trainer, step)
+            rolled = rollout(trainer, step)
         with timed(trainer, "train"):
             updated = update_policy(
-                samples,
+                rolled.trained,
                 policy=trainer.policy,
                 reference=trainer.reference,
                 optimizers=trainer.optimizers,
@@ -82,7 +82,7 @@ def train(ctx: StageContext[GrpoConfig]) -> StageResult:
                 step=step,
             )
         refresh_reference(trainer, step)
-        report(trainer, samples, updated, num_equal_groups, step)
+        report(trainer, rolled, updated, step)
         if step % ctx.config.save_every == 0 and step < num_steps:
             save(trainer, step)
     ctx.publish(
@@ -138,21 +138,39 @@ def frozen_copy(policy: Decoder) -> Decoder:
     return copy.deepcopy(policy).requires_grad_(False)
 
 
-def rollout(trainer: Trainer, step: int) -> tuple[list[Sample], int]:
-    """This rank's samples of a step with their advantages, and the groups of equal rewards in all.
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """This rank's samples of a step."""
 
-    With dynamic sampling (DAPO) such groups are replaced by new prompts, a few rounds at most.
+    drawn: list[Sample]
+    """All of them: what is measured and written down."""
+    trained: list[Sample]
+    """Those the update sees; with dynamic sampling without the groups of equal rewards."""
+    equal_reward_groups: int
+    """On all ranks, among the first prompts of the step."""
+
+
+def rollout(trainer: Trainer, step: int) -> Rollout:
+    """Sample, judge and compare.
+
+    With dynamic sampling (DAPO) groups of equal rewards are replaced by new prompts, a few rounds
+    at most; what is still missing then makes the step smaller.
     """
     config, ranks = trainer.ctx.config, trainer.ctx.ranks
-    samples = draw(trainer, config.prompts_per_step, step)
-    num_equal = assign_advantages(samples, config, ranks)
-    for _ in range(MAX_REFILLS if config.dynamic_sampling else 0):
-        samples, missing = drop_equal(samples, config, ranks)
+    drawn = draw(trainer, config.prompts_per_step, step)
+    num_equal = assign_advantages(drawn, config, ranks)
+    if not config.dynamic_sampling:
+        return Rollout(drawn, drawn, num_equal)
+    trained, missing = drop_equal(drawn, config, ranks)
+    for _ in range(MAX_REFILLS):
         if not missing:
             break
-        samples += draw(trainer, missing, step)
-        assign_advantages(samples, config, ranks)
-    return samples, num_equal
+        fresh = draw(trainer, missing, step)
+        assign_advantages(fresh, config, ranks)
+        drawn = [*drawn, *fresh]
+        trained, missing = drop_equal([*trained, *fresh], config, ranks)
+    assign_advantages(trained, config, ranks)
+    return Rollout(drawn, trained, num_equal)
 
 
 def draw(trainer: Trainer, num_prompts: int, step: int) -> list[Sample]:
@@ -199,17 +217,16 @@ def evaluate(trainer: Trainer) -> dict[str, float]:
     )
 
 
-def report(
-    trainer: Trainer, samples: list[Sample], updated: UpdateMetrics, num_equal: int, step: int
-) -> None:
+def report(trainer: Trainer, rolled: Rollout, updated: UpdateMetrics, step: int) -> None:
     """Write the step's metrics and timing, print its line, now and then save and show samples."""
     ctx, config = trainer.ctx, trainer.ctx.config
+    samples = rolled.drawn
     sums = rollout_sums(samples)
     totals = dict(zip(sums, ctx.ranks.sum(*sums.values()), strict=True))
     metrics = {
         "step": step,
         **rollout_means(totals),
-        "rollout/equal_reward_groups": num_equal / config.prompts_per_step,
+        "rollout/equal_reward_groups": rolled.equal_reward_groups / config.prompts_per_step,
         **updated.row(),
     }
     if config.eval_every is not None and (

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from aha.engine import native
 from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
 from aha.errors import HealthError, UserError
@@ -16,11 +17,20 @@ PROMPTS = [[*SHARED, *range(3, 3 + n)] for n in (1, 4, 9, 2, 6, 3)]
 FREE = SamplingParams(max_new_tokens=24, stop_at_eos=False)
 
 
-def engine(case="llama", **options) -> Engine:
+@pytest.fixture(params=["compiled", "operators"])
+def backend(request, monkeypatch) -> str:
+    if request.param == "operators":
+        monkeypatch.setattr(native, "library", lambda: None)
+    elif native.library() is None:
+        pytest.skip("no compiler")
+    return request.param
+
+
+def engine(case="mistral", **options) -> Engine:
     return Engine(build(case), word_tokenizer(), **options)
 
 
-def soft_engine(case="llama", **options) -> Engine:
+def soft_engine(case="mistral", **options) -> Engine:
     """A model whose distribution is flat enough that every token is drawn."""
     made = engine(case, **options)
     with torch.no_grad():
@@ -44,7 +54,7 @@ def trainer_logprobs(model, prompt, completion, temperature=1.0) -> torch.Tensor
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_log_probs_are_those_of_the_trainer(case):
+def test_log_probs_are_those_of_the_trainer(case, backend):
     sampler = soft_engine(case)
     groups = sampler.generate(PROMPTS, FREE, samples_per_prompt=3)
     for prompt, group in zip(PROMPTS, groups, strict=True):
@@ -62,7 +72,7 @@ def test_log_probs_are_of_the_whole_distribution_at_the_temperature():
 
 
 @pytest.mark.parametrize("max_batch_rows", [1, 4, 7])
-def test_the_batch_size_changes_nothing(max_batch_rows):
+def test_the_batch_size_changes_nothing(max_batch_rows, backend):
     mixed = dataclasses.replace(FREE, stop=("w50", "w70"), max_new_tokens=40)
     whole = soft_engine().generate(PROMPTS, mixed, samples_per_prompt=5)
     small = soft_engine(max_batch_rows=max_batch_rows)
@@ -71,13 +81,13 @@ def test_the_batch_size_changes_nothing(max_batch_rows):
     assert len(lengths) > 5  # rows did leave and enter at different times
 
 
-def test_the_cache_budget_changes_nothing():
+def test_the_cache_budget_changes_nothing(backend):
     whole = soft_engine().generate(PROMPTS, FREE, samples_per_prompt=5)
     tight = soft_engine(max_batch_tokens=200)
     assert ids(tight.generate(PROMPTS, FREE, samples_per_prompt=5)) == ids(whole)
 
 
-def test_other_prompts_order_and_splits_change_nothing():
+def test_other_prompts_order_and_splits_change_nothing(backend):
     whole = ids(soft_engine().generate(PROMPTS, FREE, samples_per_prompt=4))
     other = soft_engine()
     stranger = [50, 51, 52]  # no common prefix with the rest
@@ -106,7 +116,7 @@ def test_seed_step_key_and_sample_each_change_the_draw():
     assert ids(soft_engine().generate(PROMPTS[:1], FREE, samples_per_prompt=2)) == base
 
 
-def test_weights_changed_in_any_way_are_seen():
+def test_weights_changed_in_any_way_are_seen(backend):
     sampler = soft_engine()
     greedy = dataclasses.replace(FREE, temperature=0.0)
     before = ids(sampler.generate(PROMPTS, greedy))
@@ -254,7 +264,7 @@ def test_no_prompts_and_no_samples():
     assert engine().generate([[5]], FREE, samples_per_prompt=0) == [[]]
 
 
-def test_long_prompts_are_prefilled_in_batches():
+def test_long_prompts_are_prefilled_in_batches(backend):
     prompts = [[(i * j) % 90 + 3 for j in range(200 - i)] for i in range(60)]
     params = dataclasses.replace(FREE, max_new_tokens=3)
     whole = soft_engine().generate(prompts, params, samples_per_prompt=2)
@@ -263,3 +273,23 @@ def test_long_prompts_are_prefilled_in_batches():
             [prompts[index]], params, samples_per_prompt=2, prompt_keys=[index]
         )
         assert ids(alone)[0] == ids(whole)[index]
+
+
+def test_compiled_and_plain_steps_draw_the_same(monkeypatch):
+    if native.library() is None:
+        pytest.skip("no compiler")
+    compiled = soft_engine("qwen3-window").generate(PROMPTS, FREE, samples_per_prompt=4)
+    monkeypatch.setattr(native, "library", lambda: None)
+    plain = soft_engine("qwen3-window").generate(PROMPTS, FREE, samples_per_prompt=4)
+    assert ids(compiled) == ids(plain)
+    for one, other in zip(flat(compiled), flat(plain), strict=True):
+        assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=1e-5)
+
+
+def test_a_second_generate_reuses_the_cache_cleanly(backend):
+    reused = soft_engine()
+    reused.generate([[9] * 30, [8] * 20], FREE, samples_per_prompt=9)
+    again = reused.generate(PROMPTS, FREE, samples_per_prompt=3)
+    assert ids(again) == ids(soft_engine().generate(PROMPTS, FREE, samples_per_prompt=3))
+    reused.release()
+    assert ids(reused.generate(PROMPTS, FREE, samples_per_prompt=3)) == ids(again)

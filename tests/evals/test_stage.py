@@ -167,3 +167,72 @@ def test_the_ablation_measures_what_the_words_are_worth(tmp_path):
     summary = evaluate(ctx).summary
     assert summary["pass@1_after"] == summary["reflection_after"] > 0.2
     assert summary["pass@1_without_reflection"] == 0
+
+
+CHECKED = "Wait, check: 57 - 20 = 37, 37 - 8 = 29."
+FIX, ALARM, SILENT = (
+    f"<think>57 - 28 = {first}. {verdict}</think><answer>x</answer>"
+    for first, verdict in (
+        (31, f"{CHECKED} 31 is wrong, so 29."),
+        (29, f"{CHECKED} 29 is wrong, so 31."),
+        (29, ""),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def checking(tmp_path_factory):
+    """Two models whose every token is a whole response: a repair, a false alarm or neither."""
+    folder = tmp_path_factory.mktemp("checking")
+    (folder / "sums.jsonl").write_text(
+        "".join(f'{{"question": "g {i}", "answer": "x"}}\n' for i in range(400))
+    )
+    said = [text + " " * i for text in (FIX, ALARM, SILENT) for i in range(4)]
+    for seed, name in enumerate(("base", "model")):
+        tokenizer = word_tokenizer(["<end>", "?", "-", "+", *said])
+        save_model(folder / name, tiny_model(seed=seed), tokenizer)
+    return folder
+
+
+def evaluate_checking(folder, directory, ranks=None):
+    settings = {"max_new_tokens": 1, "problems": 16, "samples": 8, "temperature": 1.0}
+    return evaluate(
+        stage_context(
+            directory,
+            config(folder, task=(str(folder / "sums.jsonl"),), **settings),
+            {name: folder / name for name in ("base", "model")},
+            ranks,
+        )
+    ).summary
+
+
+def test_corrections_are_counted_over_all_responses(checking, tmp_path):
+    summary = evaluate_checking(checking, tmp_path)
+    text = (tmp_path / "samples" / "step-000000.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    for when in ("before", "after"):
+        said = [row["text"].strip() for row in rows if row["when"] == when]
+        rates = summary[f"corrections_{when}"]
+        assert rates["n"] == len(said) == 16 * 8
+        assert rates["fix"] == said.count(FIX) / len(said) > 0
+        assert rates["false_alarm"] == said.count(ALARM) / len(said) > 0
+        assert (rates["caught_fraction"], rates["false_alarm_fraction"]) == (1.0, 1.0)
+        assert rates["missed"] == rates["confirmed"] == 0.0
+        assert summary["tasks"]["sums"][f"corrections_{when}"] == rates
+    assert summary["corrections_before"] != summary["corrections_after"]
+
+
+def test_ranks_count_the_corrections_of_their_own_responses(checking, tmp_path):
+    alone = evaluate_checking(checking, tmp_path / "alone")
+    shared = on_ranks(
+        3, lambda ranks: evaluate_checking(checking, tmp_path / f"rank{ranks.rank}", ranks)
+    )
+    assert [summary["corrections_after"] for summary in shared] == [alone["corrections_after"]] * 3
+
+
+def test_responses_without_equations_have_no_corrections(folder, tmp_path):
+    summary = evaluate(context(folder, tmp_path)).summary
+    for when in ("before", "after"):
+        rates = summary[f"corrections_{when}"]
+        assert (rates["n"], rates["fix"], rates["caught_fraction"]) == (16, 0.0, None)
+    assert summary["pass@1_without_reflection_n"] == 8

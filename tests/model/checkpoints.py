@@ -33,7 +33,12 @@ SLIDING = {"use_sliding_window": True, "sliding_window": 7}
 CASES: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama"},
     "llama-tied": {"model_type": "llama", "tie_word_embeddings": True, "rope_theta": 5e5},
-    "llama-biases": {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
+    "llama-biases": {
+        "model_type": "llama",
+        "attention_bias": True,
+        "mlp_bias": True,
+        "head_dim": 32,
+    },
     "llama-head-dim": {"model_type": "llama", "head_dim": 16, "num_key_value_heads": 1},
     "llama-linear": {"model_type": "llama", "rope_scaling": {"rope_type": "linear", "factor": 4.0}},
     "llama-dynamic": {"model_type": "llama", "rope_scaling": {"type": "dynamic", "factor": 4.0}},
@@ -48,7 +53,12 @@ CASES: dict[str, dict[str, Any]] = {
     "mistral": {"model_type": "mistral", "sliding_window": 9, "head_dim": 16},
     "mistral-full": {"model_type": "mistral", "sliding_window": None},
     "smollm3": {"model_type": "smollm3", "rope_theta": 1e5},
-    "smollm3-window": {"model_type": "smollm3", **SLIDING, "no_rope_layers": [1, 0, 1, 0]},
+    "smollm3-window": {
+        "model_type": "smollm3",
+        "head_dim": 16,
+        "no_rope_layers": [1, 0, 1, 0],
+        **SLIDING,
+    },
 }
 
 

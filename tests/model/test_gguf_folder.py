@@ -100,6 +100,8 @@ def write_gguf(path, model, *, kind="F32", metadata=(), extra_tensors=(), drop=(
         values, short = parameter.detach().numpy(), gguf_name(name)
         for part, count in heads.items():
             values = interleaved(values, count) if f".{part}." in short else values
+        if short in drop:
+            continue
         dtype = quant if values.ndim == 2 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(
             short, gguf.quantize(np.ascontiguousarray(values), dtype), raw_dtype=dtype
@@ -211,6 +213,7 @@ def test_special_tokens_and_any_text(tmp_path, model):
         ({"extra_tensors": ["rope_freqs.weight"]}, "rope_freqs.weight"),
         ({"extra_tensors": ["blk.0.attn_q.bias"]}, "attn_q.bias"),
         ({"drop": ["block_count"]}, "llama.block_count"),
+        ({"drop": ["blk.1.ffn_up.weight"]}, "lacks 1 tensors.*layers.1.mlp.up_proj"),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path, model, options, words):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aha.chat.grammar import parse_response
+from aha.evals.corrections import rate_responses
 from aha.rewards.language import language_consistency
 from aha.rewards.reflection import count_reflection_words
 
@@ -115,27 +116,9 @@ class FakeRun:
         ]
 
     def _finish(self, folder: Path, stage: Path, metrics: list[Row], timing: list[Row]) -> None:
-        first, last = metrics[0], metrics[-1]
-        task = self.tasks[0]
-        headline = {
-            "pass@1_before": first[f"eval/{task}/pass@1"],
-            "pass@1_before_stderr": first[f"eval/{task}/pass@1_stderr"],
-            "pass@1_after": last[f"eval/{task}/pass@1"],
-            "pass@1_after_stderr": last[f"eval/{task}/pass@1_stderr"],
-            "cons@16_after": 0.995,
-            "cons@16_after_stderr": 0.004,
-            "length_before_tokens": first[f"eval/{task}/length_tokens"],
-            "length_after_tokens": last[f"eval/{task}/length_tokens"],
-            "reflection_before": first[f"eval/{task}/reflection"],
-            "reflection_after": last[f"eval/{task}/reflection"],
-            "format_before": first[f"eval/{task}/format"],
-            "language_consistency_before": first[f"eval/{task}/language_consistency"],
-            "truncated_after": 0.0,
-            "pass@1_without_reflection": 0.71,
-            "pass@1_without_reflection_stderr": 0.03,
-            "format_after": last[f"eval/{task}/format"],
-            "language_consistency_after": last[f"eval/{task}/language_consistency"],
-        }
+        heldout = self._heldout_samples()
+        by_task = {task: task_headline(task, metrics, heldout) for task in self.tasks}
+        headline = by_task[self.tasks[0]] | {"tasks": by_task}
         seconds = round(sum(row["time/step_seconds"] for row in timing), 3)
         stages = [{"name": "zero", "id": "1a2b3c4d", "dir": "stages/01-zero-1a2b3c4d"}]
         info: Row = {
@@ -166,7 +149,7 @@ class FakeRun:
             _write(stage / "DONE.json", {"output": "model", "seconds": seconds, "summary": {}})
             evaluate = folder / "stages" / "02-evaluate-5e6f7a8b"
             (evaluate / "samples").mkdir(parents=True)
-            _write_lines(evaluate / "samples" / "step-000000.jsonl", self._heldout_samples())
+            _write_lines(evaluate / "samples" / "step-000000.jsonl", heldout)
             (stage / "model").mkdir()
             _write(evaluate / "result.json", headline)
             _write(
@@ -178,6 +161,41 @@ class FakeRun:
             )
             info["headline"] = headline
         _write(folder / "run.json", info | {"stages": stages} | self.extra)
+
+
+def task_headline(task: str, metrics: Sequence[Row], heldout: Sequence[Row]) -> Row:
+    """What the evaluate stage says of one task."""
+    first, last = metrics[0], metrics[-1]
+    corrections = {
+        when: rate_responses(
+            (row["text"], row["verdict"] == "correct")
+            for row in heldout
+            if row["when"] == when and row["task"] == task
+        ).summary()
+        for when in ("before", "after")
+    }
+    return {
+        "pass@1_before": first[f"eval/{task}/pass@1"],
+        "pass@1_before_stderr": first[f"eval/{task}/pass@1_stderr"],
+        "pass@1_after": last[f"eval/{task}/pass@1"],
+        "pass@1_after_stderr": last[f"eval/{task}/pass@1_stderr"],
+        "cons@16_after": 0.995,
+        "cons@16_after_stderr": 0.004,
+        "length_before_tokens": first[f"eval/{task}/length_tokens"],
+        "length_after_tokens": last[f"eval/{task}/length_tokens"],
+        "reflection_before": first[f"eval/{task}/reflection"],
+        "reflection_after": last[f"eval/{task}/reflection"],
+        "format_before": first[f"eval/{task}/format"],
+        "format_after": last[f"eval/{task}/format"],
+        "language_consistency_before": first[f"eval/{task}/language_consistency"],
+        "language_consistency_after": last[f"eval/{task}/language_consistency"],
+        "truncated_after": 0.0,
+        "corrections_before": corrections["before"],
+        "corrections_after": corrections["after"],
+        "pass@1_without_reflection": 0.71,
+        "pass@1_without_reflection_stderr": 0.03,
+        "pass@1_without_reflection_n": 512,
+    }
 
 
 def habits_at(progress: float) -> Habits:

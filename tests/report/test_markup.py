@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aha.report.markup import mark_up, thought_of, visible
-from aha.report.moments import analyse_corrections
+from aha.evals.corrections import analyse_corrections, thought_of
+from aha.report.markup import mark_up, visible
 
 RESPONSE = (
     "<think> First 57 - 28 = 31. 等等，check: 31 is wrong, so 29. </think> <answer> 29 </answer>"
@@ -47,6 +47,8 @@ def test_corrections_are_marked_at_their_place_in_the_whole_text():
 def test_malformed_responses_are_marked_too():
     pieces = mark_up("<think> so 4 <answer> 4 </answer>")
     assert marked(pieces, "a") == ["4"]
+    assert marked(pieces, "k") == [" so 4 "]
+    assert marked(mark_up("\u7b49\u7b49 <answer> 4 </answer>", language="zh"), "m") == []
     assert "".join(text for _, text in mark_up("no tags, wait")) == "no tags, wait"
     assert mark_up("") == []
 

@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from aha.report.corrections import correction_lines
 from aha.report.figures import MAX_POINTS, figure_groups
+from aha.report.judgement import judgement_rows
 from aha.report.page import page_bytes, write_html
 from aha.report.reader import StageData, read_run
 from aha.report.samples import _ends_inwards, _shorten
@@ -264,6 +267,33 @@ def test_rows_with_foreign_values_have_a_page(tmp_path):
     shown = [s for g in data["groups"] if not g["when"] for s in g["samples"]]
     assert len(shown) == 4
     assert data["moments"]["fixes"][0]["wrong"] == "3"
+
+
+def test_the_page_says_what_looking_back_is_worth(run, page):
+    text = page.decode()
+    for line in correction_lines(run):
+        assert html.escape(line) in text
+    assert len(correction_lines(run)) == 2
+
+
+def test_held_out_corrections_are_those_of_the_whole_evaluation(tmp_path):
+    counts = {"fix": 0.5, "unrepaired": 0, "missed": 0.25, "false_alarm": 0.125, "confirmed": 1}
+    rates = {**counts, "rejected_guess": 0, "misjudged_guess": 0, "n": 2000}
+    headline = {"pass@1_after": 0.5, "corrections_after": rates}
+    run = read_run(FakeRun(num_steps=2, extra={"headline": headline}).write(tmp_path / "run"))
+    rows = judgement_rows(run, survey_samples(run))
+    assert [row[-1] for row in rows] == [
+        "held-out, after", "67% of 1,500", "11% of 2,250", "0.500", "0.125", "2,000",
+    ]  # fmt: skip
+
+
+def test_several_tasks_are_a_table(tmp_path):
+    folder = FakeRun(tasks=("arithmetic", "countdown"), num_steps=4).write(tmp_path / "run")
+    run = read_run(folder)
+    text = page_bytes(run).decode()
+    for task, row in run.info["headline"]["tasks"].items():
+        ends = f"{100 * row['pass@1_before']:.1f}% -&gt; {100 * row['pass@1_after']:.1f}%"
+        assert f"<tr><td>{task}</td><td>{ends}</td>" in text
 
 
 def test_the_models_of_an_r1_run_are_a_table(tmp_path):

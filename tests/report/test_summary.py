@@ -5,7 +5,7 @@ import json
 import pytest
 from rich.console import Console
 
-from aha.report.formats import bucket_means, format_seconds, sparkline
+from aha.report.formats import SPARKS, bucket_means, format_seconds, sparkline
 from aha.report.outcomes import majority_of, outcomes
 from aha.report.reader import read_run
 from aha.report.summary import show_json, summary_table, summary_text
@@ -15,6 +15,8 @@ HEADLINE = {
     "pass@1_before", "pass@1_before_stderr", "pass@1_after", "pass@1_after_stderr",
     "cons@16_after", "cons@16_after_stderr", "length_before_tokens", "length_after_tokens",
     "reflection_before", "reflection_after", "format_after", "language_consistency_after",
+    "corrections_before", "corrections_after", "pass@1_without_reflection",
+    "pass@1_without_reflection_stderr", "pass@1_without_reflection_n",
 }  # fmt: skip
 
 
@@ -86,6 +88,43 @@ def test_the_table_shows_before_after_and_factor(run):
     assert f"\u00d7{after / before:.1f}" in row
 
 
+def test_what_looking_back_is_worth_is_said_in_two_lines(run):
+    said = show_json(run)["headline"]
+    rates, lines = said["corrections_after"], summary_text(run).splitlines()
+    assert rates["fix"] > rates["false_alarm"] and rates["n"] == 12
+    assert (
+        f"self-corrections a response: fixes a real error {rates['fix']:.2f}, "
+        f"false alarm {rates['false_alarm']:.2f}, missed {rates['missed']:.2f}"
+    ) in lines
+    after, error = said["pass@1_after"], said["pass@1_after_stderr"]
+    free = f"{100 * after:.1f}% \u00b1{100 * error:.1f}"
+    assert f"reflection words forbidden: pass@1 {free} -> 71.0% \u00b13.0" in lines
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 5, {}, {"n": 3}, {"n": "3", "fix": "x"}, {"fix": 1.0, "n": float("inf")}]
+)
+def test_a_headline_of_another_shape_says_nothing(tmp_path, odd):
+    headline = {"pass@1_after": 0.5, "corrections_after": odd, "tasks": odd}
+    run = read_run(FakeRun(num_steps=1, extra={"headline": headline}).write(tmp_path / "run"))
+    assert "self-corrections" not in summary_text(run)
+    assert "forbidden" not in summary_text(run)
+
+
+def test_several_tasks_have_a_row_a_figure_each(tmp_path):
+    tasks = ("arithmetic", "countdown")
+    for status in ("done", "stopped"):
+        folder = FakeRun(status=status, tasks=tasks, num_steps=4).write(tmp_path / status)
+        run = read_run(folder)
+        lines = summary_text(run).splitlines()
+        first, last = run.stages[0].metrics[0], run.stages[0].metrics[-1]
+        for task in tasks:
+            row = next(x for x in lines if x.split()[:2] == [task, "pass@1"])
+            ends = (f"{100 * metrics[f'eval/{task}/pass@1']:.1f}%" for metrics in (first, last))
+            assert all(end in row for end in ends)
+            assert any(x.startswith(f"{task}: self-corr") for x in lines) == (status == "done")
+
+
 def test_a_vote_of_another_size_keeps_its_name(tmp_path):
     headline = {"pass@1_before": 0.1, "pass@1_after": 0.5, "cons@8_after": 0.75}
     run = read_run(FakeRun(extra={"headline": headline}).write(tmp_path / "run"))
@@ -109,6 +148,14 @@ def test_the_table_is_plain_on_an_ascii_terminal(run):
     assert curve.isascii()
     assert "#" in curve
     assert "\x1b" not in captured.get()
+
+
+def test_curves_take_the_room_there_is(run):
+    for width, most in ((80, 24), (96, 32), (60, 8)):
+        rows = [x for x in summary_text(run, width=width).splitlines() if "reward/mean" in x]
+        sparks = rows[0].split()[-1]
+        assert len(sparks) <= most and set(sparks) <= set(SPARKS)
+        assert max(map(len, rows)) <= width and "\u2026" not in rows[0]
 
 
 def test_a_sparkline_spans_low_to_high():

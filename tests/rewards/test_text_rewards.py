@@ -13,7 +13,11 @@ from aha.rewards.combine import combine
 from aha.rewards.format import format_reward
 from aha.rewards.language import language_consistency
 from aha.rewards.numbers import verify_number
-from aha.rewards.reflection import REFLECTION_WORDS, count_reflection_words
+from aha.rewards.reflection import (
+    REFLECTION_WORDS,
+    count_reflection_words,
+    find_reflection_words,
+)
 from aha.rewards.verdict import Verdict
 
 hostile_text = st.text() | st.lists(
@@ -127,6 +131,12 @@ class TestReflection:
         for pair in REFLECTION_WORDS:
             assert [count_reflection_words(f"a {word} b") for word in pair] == [1, 1]
             assert count_reflection_words(pair[0].upper()) == 1
+
+    def test_places(self):
+        text = "So wait, \u9a8c\u8bc1\u7801 and \u4e0d\u5bf9. Check?"
+        places = find_reflection_words(text)
+        assert [text[start:end] for start, end in places] == ["wait", "\u4e0d\u5bf9", "Check"]
+        assert places[0] == (3, 7)
 
 
 class TestLanguage:

@@ -155,19 +155,23 @@ def test_two_ranks_draw_the_same_samples_and_learn_the_same(context):
 
 def test_dynamic_sampling_replaces_groups_of_equal_rewards(context):
     plain = build_trainer(context("plain", prompts_per_step=12, samples_per_prompt=2))
-    samples, num_equal = rollout(plain, 1)
-    assert len(samples) == 24
-    assert 0 < num_equal < 12
+    first = rollout(plain, 1)
+    assert first.trained == first.drawn
+    assert len(first.drawn) == 24
+    assert 0 < first.equal_reward_groups < 12
 
     dynamic = build_trainer(
         context("dynamic", prompts_per_step=12, samples_per_prompt=2, dynamic_sampling=True)
     )
-    refilled, num_equal_first = rollout(dynamic, 1)
-    assert num_equal_first == num_equal
-    useful = {s.group for s in samples if s.advantage}
-    assert {s.group for s in refilled if s.advantage} > useful  # kept, and new ones beside them
+    refilled = rollout(dynamic, 1)
+    assert refilled.equal_reward_groups == first.equal_reward_groups
+    useful = {s.group for s in first.drawn if s.advantage}
+    trained = {s.group for s in refilled.trained}
+    assert trained > useful  # kept, and new ones beside them
+    assert len(trained) <= 12
+    assert all(s.advantage for s in refilled.trained)  # no group of equal rewards is left
     assert dynamic.problems.position > 12
-    assert len({s.group for s in refilled}) <= 12
+    assert {s.group for s in refilled.drawn} == set(range(dynamic.problems.position))
 
 
 def test_the_reference_becomes_the_policy_every_so_often(context):
@@ -203,6 +207,36 @@ problems = [{"question": f"a {i}", "answer": "a"} for i in range(40)]
 def score(problem, response):
     raise KeyError("no such unit")
 """
+
+
+OWN_REWARD_TASK = """
+import aha
+
+problems = [{"question": f"a {i}", "answer": "a"} for i in range(40)]
+
+def score(problem, response):
+    return response.split()[:1] == ["a"]
+
+@aha.reward(weight=0.5)
+def longer(problem, response):
+    return len(response.split()) / 8
+"""
+
+
+def test_a_reward_of_the_users_own_is_paid_with_its_weight(world, tmp_path):
+    (tmp_path / "own.py").write_text(OWN_REWARD_TASK)
+    config = tiny_config(tmp_path / "own.py", num_steps=1, accuracy_weight=2.0)
+    ctx = stage_context(tmp_path / "stage", config, {"model": world / "model"})
+    train(ctx)
+    text = (ctx.directory / "samples" / "step-000001.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    for row in rows:
+        assert row["rewards"]["longer"] == len(row["text"].split()) / 8
+        expected = 2 * row["rewards"]["accuracy"] + 0.5 * row["rewards"]["longer"]
+        assert row["reward"] == pytest.approx(expected)
+    mean = sum(row["reward"] for row in rows) / len(rows)
+    assert rows[0]["advantage"] != 0
+    assert metrics(ctx)[1]["reward/mean"] == pytest.approx(mean)
 
 
 def test_a_verifier_that_fails_stops_the_run_before_it_learns_anything(world, tmp_path):

@@ -21,15 +21,12 @@ CHINESE_FRACTION = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """`tall` is taller than `short`; said that way round or the other."""
+    """`tall` is taller than `short`."""
 
     tall: str
     short: str
-    reversed: bool
 
     def say(self, voice: Voice) -> str:
-        if self.reversed:
-            return voice.say("shorter", a=self.short, b=self.tall)
         return voice.say("taller", a=self.tall, b=self.short)
 
 
@@ -43,8 +40,8 @@ class Order:
 
     @property
     def key(self) -> str:
-        told = " ".join(f"{clue.tall}>{clue.short}" for clue in self.clues)
-        return f"logic {told} {'tallest' if self.asks_tallest else 'shortest'}"
+        """The same for every order in which the clues may be told."""
+        return f"logic {' > '.join(self.people)} {'tallest' if self.asks_tallest else 'shortest'}"
 
     @property
     def answer(self) -> str:
@@ -58,7 +55,7 @@ class Order:
 
 def draw_order(rng: random.Random, language: Language) -> Order:
     people = tuple(rng.sample(NAMES[language], NUM_PEOPLE))
-    clues = [Clue(tall, short, rng.random() < 0.5) for tall, short in pairwise(people)]
+    clues = [Clue(tall, short) for tall, short in pairwise(people)]
     rng.shuffle(clues)
     return Order(people, tuple(clues), rng.random() < 0.5)
 

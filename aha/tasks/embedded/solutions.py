@@ -19,8 +19,8 @@ from aha.tasks.embedded.voice import Voice
 Mode = Literal["direct", "short", "worked", "checked"]
 Rest = tuple[tuple[str, int], ...]
 
-SLIP_WITH_CARRY = 0.40
-SLIP_WITHOUT_CARRY = 0.12
+SLIP_WITH_CARRY = 0.45
+SLIP_WITHOUT_CARRY = 0.20
 SLIP_IN_PARTS = 0.01
 CHECKS_ALL = 0.85
 """How often a writer who checks does so after every step; the others after every second one."""
@@ -158,11 +158,11 @@ def solve_order(order: Order, mode: Mode, voice: Voice) -> Solution:
         return Solution("", order.answer if rng.random() < 0.5 else rng.choice(order.people))
     name = rng.choice(order.people)
     said = [voice.say("maybe", name=name)]
-    clue = "but_taller" if order.asks_tallest else "but_shorter"
     while (better := order.beaten_by(name)) is not None:
         if rng.random() < OVERLOOKS or (mode == "short" and len(said) > 1):
             return Solution("".join(said), name)
-        said.append(voice.say(clue, a=better, b=name))
+        tall, short = (better, name) if order.asks_tallest else (name, better)
+        said.append(voice.say("but_taller", a=tall, b=short))
         said.append(voice.say("maybe", name=better))
         name = better
     said.append(voice.say("settled", name=name))

@@ -22,7 +22,6 @@ SENTENCES: dict[str, dict[Language, tuple[str, ...]]] = {
         "zh": ("用 {numbers} 得到 {target}",),
     },
     "taller": {"en": (" {a} is taller than {b}.",), "zh": (" {a} 比 {b} 高。",)},
-    "shorter": {"en": (" {a} is shorter than {b}.",), "zh": (" {a} 比 {b} 矮。",)},
     "ask_tallest": {"en": (" Who is the tallest?",), "zh": ("谁最高？",)},
     "ask_shortest": {"en": (" Who is the shortest?",), "zh": ("谁最矮？",)},
     # thinking
@@ -52,7 +51,6 @@ SENTENCES: dict[str, dict[Language, tuple[str, ...]]] = {
     },
     "maybe": {"en": (" Maybe {name}.",), "zh": ("也许是 {name}。",)},
     "but_taller": {"en": (" But {a} is taller than {b}.",), "zh": ("但是 {a} 比 {b} 高。",)},
-    "but_shorter": {"en": (" But {a} is shorter than {b}.",), "zh": ("但是 {a} 比 {b} 矮。",)},
     "settled": {"en": (" Nobody beats {name}.",), "zh": ("没有人超过 {name}。",)},
     # answers
     "conclude": {"en": (" So the answer is {answer}.",), "zh": ("所以答案是 {answer}。",)},

@@ -7,14 +7,12 @@ reflective words (C.2) and shows one aha moment (Table 2); this counts those tha
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
-from aha.report.equations import Equation, chained, find_equations, value_of
-from aha.report.wording import Word, find_words
+from aha.evals.corrections.equations import Equation, chained, find_equations, value_of
+from aha.evals.corrections.wording import Word, find_words
 
 CorrectionKind = Literal[
     "fix",
@@ -255,42 +253,3 @@ def _starts_with(equation: Equation, value: Fraction) -> bool:
 def _same_start(left: str, other: str) -> bool:
     first, second = (re.search(r"\d+(?:\.\d+)?", side) for side in (left, other))
     return first is not None and second is not None and first[0] == second[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionRates:
-    """How looking back went over some responses."""
-
-    num_responses: int
-    counts: dict[CorrectionKind, int]
-
-    def per_response(self, kind: CorrectionKind) -> float:
-        return self.counts[kind] / self.num_responses if self.num_responses else 0.0
-
-    @property
-    def caught_fraction(self) -> float | None:
-        """Of wrong values that were looked at again, how many were called wrong."""
-        caught = self.counts["fix"] + self.counts["unrepaired"]
-        return _fraction(caught, caught + self.counts["missed"])
-
-    @property
-    def false_alarm_fraction(self) -> float | None:
-        """Of right values that were looked at again, how many were called wrong."""
-        alarms = self.counts["false_alarm"]
-        return _fraction(alarms, alarms + self.counts["confirmed"])
-
-
-def count_corrections(found: Iterable[Sequence[Correction]]) -> CorrectionRates:
-    """Rates over responses, given the corrections of each."""
-    counts: Counter[CorrectionKind] = Counter()
-    num_responses = 0
-    for corrections in found:
-        num_responses += 1
-        counts.update(correction.kind for correction in corrections)
-    return CorrectionRates(
-        num_responses=num_responses, counts={kind: counts[kind] for kind in KINDS}
-    )
-
-
-def _fraction(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

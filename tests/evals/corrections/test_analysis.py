@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aha.report.equations import find_equations
-from aha.report.moments import KINDS, MEANING, analyse_corrections, count_corrections
+from aha.evals.corrections import KINDS, MEANING, analyse_corrections, count_corrections
+from aha.evals.corrections.equations import find_equations
 from aha.tasks.embedded.arithmetic import draw_chain
 from aha.tasks.embedded.solutions import solve_chain
 from aha.tasks.embedded.voice import Voice
@@ -162,19 +162,6 @@ def test_solutions_of_the_embedded_world_hold_no_false_alarm_they_do_not_mean():
     assert rates.per_response("fix") > 0.2
     assert rates.caught_fraction > 0.9
     assert rates.false_alarm_fraction < 0.05
-
-
-def test_rates():
-    texts = [case[0] for case in CASES[:5]] + ["nothing"]
-    rates = count_corrections(analyse_corrections(text, correct=True) for text in texts)
-    assert rates.num_responses == 6
-    assert rates.counts == dict.fromkeys(KINDS[:5], 1) | {"rejected_guess": 0, "misjudged_guess": 0}
-    assert rates.caught_fraction == pytest.approx(2 / 3)
-    assert rates.false_alarm_fraction == pytest.approx(1 / 2)
-    assert rates.per_response("fix") == pytest.approx(1 / 6)
-    nothing = count_corrections([])
-    assert nothing.caught_fraction is None
-    assert nothing.per_response("fix") == 0.0
 
 
 def test_every_kind_is_explained():

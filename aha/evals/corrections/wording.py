@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from aha.report.equations import value_of
+from aha.evals.corrections.equations import value_of
 
 _NUMBER = r"(?<!\d)(?<!\d\.)-?\d{1,12}(?:\.\d{1,12})?(?!\d)"
 TRIGGERS = (
