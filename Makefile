@@ -24,8 +24,8 @@ test-all: $(VENV)/.installed-test  ## all tests
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 check: $(VENV)/.installed-check  ## lint, format and types
-	$(BIN)/ruff check aha tests
-	$(BIN)/ruff format --check aha tests
+	$(BIN)/ruff check aha tests benchmarks docs examples
+	$(BIN)/ruff format --check aha tests benchmarks docs
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed  ## measure; writes benchmarks/results/

@@ -209,7 +209,7 @@ def _ask_order(rng: Random, language: Language) -> str:
 
 def shares() -> str:
     """What the corpus is made of."""
-    parts = {
+    parts: dict[str, Mapping[Any, float]] = {
         "topic": corpus.TOPICS,
         "mode of a solution": corpus.MODES,
         "tags": corpus.TAGS,
@@ -218,7 +218,7 @@ def shares() -> str:
         "kind of drill": corpus.DRILLS,
     }
     rows = [
-        (what, ", ".join(f"{name} {_percent(share)}" for name, share in table.items()))
+        (what, ", ".join(f"{name}: {_percent(share)}" for name, share in table.items()))
         for what, table in parts.items()
     ]
     return _table(("of", "shares"), rows)
@@ -264,12 +264,12 @@ def slips() -> str:
         ("a quick step is wrong, with a carry or borrow", solutions.SLIP_WITH_CARRY),
         ("a quick step is wrong, without", solutions.SLIP_WITHOUT_CARRY),
         ("a step in easy parts is wrong", solutions.SLIP_IN_PARTS),
-        ("a direct answer is wrong", solutions.DIRECT_IS_WRONG),
+        ("a direct answer to a chain is wrong", solutions.DIRECT_IS_WRONG),
         ("who checks, does so after every step (else after half of them)", solutions.CHECKS_ALL),
         ("a step that was done again is checked again", solutions.CHECKS_AGAIN),
-        ("a countdown guess is the right one, beyond luck", solutions.LUCKY_GUESS),
+        ("a countdown guess is chosen to be right, not drawn blindly", solutions.LUCKY_GUESS),
         ("after a rejected guess a writer stops and answers with it", solutions.GIVE_UP),
-        ("a logic writer stops at a name that is not the end", solutions.OVERLOOKS),
+        ("a logic writer stops at a name that is not yet the end", solutions.OVERLOOKS),
     )
     return _table(("event", "how often"), [(what, _percent(share)) for what, share in rows])
 

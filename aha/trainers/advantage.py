@@ -83,5 +83,5 @@ def stop_if_unscored(samples: Sequence[Sample], ranks: Ranks, step: int | None =
         raise HealthError(
             f"the verifier gave no verdict on {num_failed:.0f} of {num_samples:.0f} responses "
             f"of {when}{example}",
-            hint="run `aha tasks validate` on the task; continue with --resume once it is mended",
+            hint="run `aha tasks validate`, mend the task, start anew from the last checkpoint",
         )

@@ -132,10 +132,10 @@ class GrpoConfig(Config):
         2, ge=1, le=100_000, description="newest checkpoints that are kept"
     )
     eval_every: Steps | None = Field(
-        None, description="steps between evaluations on held-out problems; none: never"
+        None, description="steps between evaluations on validation problems; none: never"
     )
     eval_problems: int = Field(
-        128, ge=1, le=1_000_000, description="held-out problems of each task a time"
+        128, ge=1, le=1_000_000, description="validation problems of each task a time"
     )
     sample_every: Steps = Field(
         10, description="steps between saved steps of samples, of which one is printed"

@@ -189,6 +189,8 @@ def thinking_consistency(
     return language_consistency(text if parsed.think is None else parsed.think, language)
 
 
+REWARD_PARTS = ("accuracy", "format", "language")
+"""Parts that every sample has, before their weights."""
 SUMMED = ("accuracy", "format", "length_tokens", "reflection", "truncated", "unscored")
 
 
@@ -206,6 +208,7 @@ def rollout_sums(samples: Sequence[Sample]) -> dict[str, float]:
         "with_words": len(consistent),
         "language_consistency": sum(consistent),
         "reward": sum(s.reward for s in samples),
+        **{f"reward/{part}": sum(s.rewards[part] for s in samples) for part in REWARD_PARTS},
     }
     return {name: float(total) for name, total in sums.items()}
 
@@ -216,6 +219,7 @@ def rollout_means(sums: Mapping[str, float]) -> dict[str, float]:
     consistency = sums["language_consistency"] / with_words if with_words else 1.0
     return {
         "reward/mean": sums["reward"] / count,
+        **{f"reward/{part}": sums[f"reward/{part}"] / count for part in REWARD_PARTS},
         **{f"rollout/{name}": sums[name] / count for name in SUMMED},
         "rollout/language_consistency": consistency,
     }

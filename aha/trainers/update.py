@@ -122,7 +122,7 @@ def accumulate_gradient(
             raise HealthError(
                 f"the loss is {losses.loss.item()} at step {step}, in a micro-batch of "
                 f"{len(batch.samples)} responses, the first to {batch.samples[0].problem.id}",
-                hint="lower learning_rate, then continue from the last checkpoint with --resume",
+                hint="start anew from its last checkpoint with a lower learning_rate",
             )
         losses.loss.backward()
         add_losses(metrics, losses, entropy_sum, config, first=index == 0)
@@ -228,7 +228,7 @@ def clip_gradient(policy: Decoder, grad_clip: float | None, step: int) -> float:
     if not norm < float("inf"):
         raise HealthError(
             f"the gradient is not finite at step {step}",
-            hint="lower learning_rate, then continue from the last checkpoint with --resume",
+            hint="start anew from its last checkpoint with a lower learning_rate",
         )
     return norm
 

@@ -127,6 +127,9 @@ def test_sums_of_parts_are_the_means_of_the_whole():
     added = {name: parts[0][name] + parts[1][name] for name in parts[0]}
     assert rollout_means(added) == {
         "reward/mean": 0.25,
+        "reward/accuracy": pytest.approx(1 / 3),
+        "reward/format": 0.0,
+        "reward/language": pytest.approx(sum(s.rewards["language"] for s in samples) / 3),
         "rollout/accuracy": pytest.approx(1 / 3),
         "rollout/format": 0.0,
         "rollout/length_tokens": 2.0,
