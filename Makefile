@@ -28,8 +28,9 @@ check: $(VENV)/.installed-check  ## lint, format and types
 	$(BIN)/ruff format --check aha tests benchmarks docs
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed  ## measure; writes benchmarks/results/
-	$(BIN)/python -m benchmarks.run
+bench: $(VENV)/.installed-bench  ## measure against transformers and TRL; writes benchmarks/results/
+	$(BIN)/python -m benchmarks.rollout
+	$(BIN)/python -m benchmarks.grpo_step
 
 clean:  ## remove .venv and what tools left behind; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -2,8 +2,8 @@
 
    Arrays are float32 and dense, sizes are int64. A vector is 16 floats whatever the machine's
    width: the compiler splits it. Work on 8 rows at a time keeps 8 accumulators in registers while
-   the shared prefix streams through; a row's own keys and values are read once, with the next
-   ones on their way from memory. */
+   the shared prefix streams through; a row's own keys and values are read once. (Fetching the next
+   row's ahead of time changed nothing: the processor does it.) */
 
 #include <math.h>
 #include <stdint.h>
@@ -56,10 +56,6 @@ static inline vec exponential(vec x) {
     return (vec)(((ivec)p + exponent) & kept);
 }
 
-static inline void fetch(const float *from, int64_t floats) {
-    for (int64_t i = 0; i < floats; i += LANES) __builtin_prefetch(from + i, 0, 2);
-}
-
 /* scores[r][t] = query[r] . key t, for ROWS queries and keys stored [width][stride] */
 static void scores_of_prefix(const float *query, const float *keys, int64_t width, int64_t stride,
                              float *scores, int64_t line) {
@@ -87,13 +83,12 @@ static void values_of_prefix(const float *weights, int64_t line, const float *va
     }
 }
 
-/* Scores of one query against keys stored [tokens / LANES][width][LANES]; fetches the values. */
+/* Scores of one query against keys stored [tokens / LANES][width][LANES] */
 static void scores_of_row(const float *query, const float *keys, int64_t tokens, int64_t width,
-                          float *scores, const float *values) {
+                          float *scores) {
     for (int64_t t = 0; t < tokens; t += LANES) {
         vec a = {0}, b = {0}, c = {0}, d = {0};
         const float *key = keys + t * width;
-        if (values) fetch(values + t * width, LANES * width);
         for (int64_t i = 0; i < width; i += 4) {
             a += query[i] * load(key + i * LANES);
             b += query[i + 1] * load(key + (i + 1) * LANES);
@@ -104,17 +99,15 @@ static void scores_of_row(const float *query, const float *keys, int64_t tokens,
     }
 }
 
-/* out += sum over t of weights[t] * values[t]; fetches what is needed next. */
+/* out += sum over t of weights[t] * value t */
 static void values_of_row(const float *weights, const float *values, int64_t tokens, int64_t width,
-                          float *out, const float *next) {
+                          float *out) {
     for (int64_t column = 0; column < width; column += LANES) {
         vec total[4] = {load(out + column)};
         const float *value = values + column;
         int64_t t = 0;
-        for (; t + 4 <= tokens; t += 4) {
-            if (next && column == 0) fetch(next + t * width, 4 * width);
+        for (; t + 4 <= tokens; t += 4)
             for (int k = 0; k < 4; k++) total[k] += weights[t + k] * load(value + (t + k) * width);
-        }
         for (; t < tokens; t++) total[0] += weights[t] * load(value + t * width);
         store(out + column, (total[0] + total[1]) + (total[2] + total[3]));
     }
@@ -180,7 +173,7 @@ void attend(const struct shape *shape, const struct arrays *a) {
     const int64_t groups = shape->groups, group = shape->group, width = shape->width;
     const int64_t prefix = shape->prefix, capacity = shape->capacity, heads = groups * group;
     const int64_t line = whole(prefix) + whole(shape->prompt) + capacity, chunk = capacity * width;
-    const int64_t block = ROWS * group * width, last = shape->rows * groups - 1;
+    const int64_t block = ROWS * group * width;
     const float scale = 1.0f / sqrtf((float)width);
     float *query = a->scratch, *scores = query + groups * block;
     float *mixed = scores + ROWS * group * line;
@@ -213,25 +206,23 @@ void attend(const struct shape *shape, const struct arrays *a) {
                 const int64_t row = first + r, prompt = a->prompt_tokens[row];
                 const int64_t own = a->positions[row] - prompt + 1;
                 const int64_t gone = shape->window ? prefix + prompt + own - shape->window : 0;
-                const int64_t at = row * groups + g, then = r + 1 < count ? at + groups : at + 1;
+                const int64_t at = (row * groups + g) * chunk;
                 const int64_t skip = g * a->prompt_stride[row] * width;
                 const float *prompt_keys = a->prompt_keys[row] + skip;
                 const float *prompt_values = a->prompt_values[row] + skip;
-                const float *values = a->values + at * chunk;
-                const float *next = then <= last ? a->keys + then * chunk : 0;
                 for (int64_t j = 0; j < group; j++) {
                     const float *wanted = asked + (r * group + j) * width;
                     float *mix = mixed + (r * group + j) * width;
                     float *head = scores + (r * group + j) * line;
                     float *of_prompt = head + whole(prefix), *of_row = of_prompt + whole(prompt);
-                    scores_of_row(wanted, prompt_keys, prompt, width, of_prompt, 0);
-                    scores_of_row(wanted, a->keys + at * chunk, own, width, of_row, j ? 0 : values);
+                    scores_of_row(wanted, prompt_keys, prompt, width, of_prompt);
+                    scores_of_row(wanted, a->keys + at, own, width, of_row);
                     mask(head, prefix, gone);
                     mask(of_prompt, prompt, gone - prefix);
                     mask(of_row, own, gone - prefix - prompt);
                     softmax(head, whole(prefix) + whole(prompt) + whole(own));
-                    values_of_row(of_prompt, prompt_values, prompt, width, mix, 0);
-                    values_of_row(of_row, values, own, width, mix, j ? 0 : next);
+                    values_of_row(of_prompt, prompt_values, prompt, width, mix);
+                    values_of_row(of_row, a->values + at, own, width, mix);
                 }
             }
             for (int64_t j = 0; prefix && j < group; j++)
