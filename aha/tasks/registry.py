@@ -19,6 +19,8 @@ EMBEDDED: dict[str, Callable[[], Task]] = {
     "logic": LogicTask,
     "smalltalk": SmalltalkTask,
 }
+GOLD_CHECKED = 64
+"""Problems whose gold answers are tried before a run starts."""
 MAX_REPORTED = 10
 MANY_ANSWERS = 20
 """So many answers in one answer block must not score."""
@@ -68,6 +70,23 @@ def validate_task(task: Task, *, max_problems: int | None = None) -> list[str]:
         if len(findings) == MAX_REPORTED:
             break
     return findings
+
+
+def check_gold(task: Task, *, max_problems: int = GOLD_CHECKED) -> None:
+    """UserError when a gold answer scores neither in its tags nor bare: what would be learnt?
+
+    A task without gold answers (empty ones) is taken at its word.
+    """
+    for problem in task.problems("train")[:max_problems]:
+        if not problem.gold:
+            continue
+        verdict = _score(task, problem, gold_response(problem))
+        if not verdict.is_correct and not _score(task, problem, problem.gold).is_correct:
+            raise UserError(
+                f"task {task.name!r} judges its own gold answer {problem.gold!r} of {problem.id} "
+                f"{verdict.kind} ({verdict.reason})",
+                hint="see: aha tasks validate; a problem may bring its own meta.gold_response",
+            )
 
 
 def gold_response(problem: Problem) -> str:

@@ -23,7 +23,7 @@ from aha.model.decoder import Decoder
 from aha.model.hf_folder import load_model, write_model
 from aha.pipeline.stage import StageContext, StageResult
 from aha.rewards.language import CONSISTENCY_LANGUAGES
-from aha.tasks.registry import load_task
+from aha.tasks.registry import check_gold, load_task
 from aha.tasks.task import Task
 from aha.trainers.advantage import assign_advantages, drop_equal, stop_if_unscored
 from aha.trainers.checkpoint import load_checkpoint, save_checkpoint
@@ -124,6 +124,7 @@ def checkable_task(name: str, config: GrpoConfig) -> Task:
             f"task {task.name!r} has no answers that can be checked",
             hint="reinforcement learning with rule rewards needs a checkable task",
         )
+    check_gold(task)
     languages = {problem.language for problem in task.problems("train")}
     if config.language_weight and not languages <= set(CONSISTENCY_LANGUAGES):
         raise UserError(

@@ -38,7 +38,8 @@ def blocks(page: Path) -> list[Block]:
 
 def commands(page: Path, program: str = "aha") -> list[list[str]]:
     """The arguments of every command line of a program in the code blocks, comments left out."""
-    lines = [line for block in blocks(page) for line in block.text.split("\n")]
+    texts = [block.text.replace("\\\n", " ") for block in blocks(page)]
+    lines = [line for text in texts for line in text.split("\n")]
     texts = [line.removeprefix("$ ").removeprefix(".venv/bin/") for line in lines]
     return [shlex.split(t, comments=True)[1:] for t in texts if t.startswith(f"{program} ")]
 

@@ -9,6 +9,7 @@ from aha.tasks.files import FileTask
 from aha.tasks.registry import (
     MAX_REPORTED,
     check_distinct,
+    check_gold,
     gold_response,
     load_task,
     task_names,
@@ -148,3 +149,15 @@ def test_one_name_twice_is_refused():
     check_distinct([load_task("logic"), load_task("countdown")])
     with pytest.raises(UserError, match="two tasks of this run are called 'logic'"):
         check_distinct([load_task("logic"), load_task("logic")])
+
+
+def test_a_task_that_fails_its_own_gold_answer_stops_before_a_run(tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text(
+        "problems = [{'question': f'{i} + 1', 'answer': i + 1} for i in range(30)]\n"
+        "def score(problem, response):\n    return False\n"
+    )
+    with pytest.raises(UserError, match="judges its own gold answer") as caught:
+        check_gold(load_task(str(path)))
+    assert caught.value.hint
+    assert check_gold(load_task("arithmetic")) is None

@@ -205,6 +205,8 @@ BROKEN_TASK = """
 problems = [{"question": f"a {i}", "answer": "a"} for i in range(40)]
 
 def score(problem, response):
+    if response == "a":
+        return True
     raise KeyError("no such unit")
 """
 
@@ -243,7 +245,7 @@ def test_a_verifier_that_fails_stops_the_run_before_it_learns_anything(world, tm
     (tmp_path / "broken.py").write_text(BROKEN_TASK)
     config = tiny_config(tmp_path / "broken.py", eval_every=None)
     ctx = stage_context(tmp_path / "stage", config, {"model": world / "model"})
-    with pytest.raises(HealthError, match=r"no verdict on 16 of 16 .* KeyError: 'no such unit'"):
+    with pytest.raises(HealthError, match=r"no verdict on 1\d of 16 .* KeyError: 'no such unit'"):
         train(ctx)
     assert [row["step"] for row in metrics(ctx)] == [0]
     assert not (ctx.directory / "model").exists()

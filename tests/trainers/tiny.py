@@ -70,7 +70,10 @@ class LetterTask(Task):
         self.name = name
         self._problems = tuple(
             Problem(
-                id=f"{name}/{i}", question=f"{'abcdefgh'[i % 8]} {i % 6}", gold="abcdefgh"[i % 8]
+                id=f"{name}/{i}",
+                question=f"{'abcdefgh'[i % 8]} {i % 6}",
+                gold="abcdefgh"[i % 8],
+                meta={"gold_response": "abcdefgh"[i % 8]},
             )
             for i in range(num_problems)
         )
@@ -98,7 +101,7 @@ class Letters(aha.Task):
 
     def problems(self, split):
         return [
-            aha.Problem(id=f"letters/{i}", question=f"{letter} {i % 6}", gold=letter)
+            aha.Problem(id=f"letters/{i}", question=f"{letter} {i % 6}", gold="")
             for i, letter in enumerate(LETTERS * 3)
         ]
 
