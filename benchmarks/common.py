@@ -3,25 +3,29 @@
 import json
 import os
 import platform
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-DONE = "done"
+DONE, DIED = "done", "died"
 
 
 class Worker:
     """A process that does one piece of work, says `done`, and goes on at every line it reads.
 
-    The first piece is its warm-up and is over when the constructor returns.
+    The first piece is its warm-up and is over when the constructor returns. `patience` (seconds)
+    bounds every piece: more threads than free cores can be a hundred times slower. TimeoutError.
     """
 
-    def __init__(self, module: str, *options: str, threads: int):
+    def __init__(self, module: str, *options: str, threads: int, patience: float | None = None):
+        self.patience = patience
         single = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
         self.process = subprocess.Popen(
@@ -33,7 +37,13 @@ class Worker:
             cwd=ROOT,
             text=True,
         )
-        self._wait()
+        self.lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self._wait()
+        except TimeoutError:
+            self.stop()
+            raise
 
     def seconds(self) -> float:
         """Let it do one piece of work; returns the time it took."""
@@ -44,19 +54,30 @@ class Worker:
         self._wait()
         return time.perf_counter() - started
 
-    def _wait(self) -> None:
+    def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:  # libraries print what they like before it
-            if line.strip() == DONE:
-                return
-        self.errors.seek(0)
-        tail = self.errors.read().strip().splitlines()[-5:]
-        raise SystemExit("\n".join(["error: a worker died", *tail]))
+        for line in self.process.stdout:
+            self.lines.put(line.strip())
+        self.lines.put(DIED)
+
+    def _wait(self) -> None:
+        deadline = None if self.patience is None else time.monotonic() + self.patience
+        line = ""
+        while line != DONE:  # libraries print what they like before it
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                line = self.lines.get(timeout=left)
+            except queue.Empty:
+                raise TimeoutError(f"over {self.patience:.0f} s") from None
+            if line == DIED:
+                self.errors.seek(0)
+                tail = self.errors.read().strip().splitlines()[-5:]
+                raise SystemExit("\n".join(["error: a worker died", *tail]))
 
     def stop(self) -> None:
         """End it, whatever it does."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
         self.errors.close()
 
 

@@ -1,16 +1,19 @@
 """The small C library of the decoding step: built once by the machine's compiler, never required.
 
-Between two matrix products a step rotates, writes the cache, and attends. As torch operators that
-is bound by their number and by memory they read twice: 128 rows of 80 tokens and a prefix of 75
-took 0.85 ms a layer, in C 0.45 ms. Without a compiler, on another device, or with AHA_NATIVE=0, the
-same is done by torch operators (`block_cache`).
+Between two matrix products a step rotates, writes the cache, and attends: some thirty torch
+operators a layer, or one call. On one core of an AMD EPYC, 128 rows of a model of 4 layers and 128
+wide gave 17,000 tokens a second with operators and 27,000 with the library. Without a compiler, on
+another device, with several threads, or with AHA_NATIVE=0, operators do it (`block_cache`).
 """
 
+import atexit
 import ctypes
 import functools
 import hashlib
 import os
 import platform
+import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -67,7 +70,7 @@ def library() -> ctypes.CDLL | None:
 
 def _built() -> Path:
     """Path of the compiled library; compiles when this source was not yet built on this machine."""
-    compiler = os.environ.get("CC", "cc")
+    compiler = os.environ.get("CC") or "cc"
     identity = [SOURCE.read_text(), compiler, *FLAGS, _processor()]
     name = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16] + ".so"
     folder = _cache_folder()
@@ -75,14 +78,14 @@ def _built() -> Path:
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             made = Path(temporary) / name
-            command = [compiler, *FLAGS, "-o", str(made), str(SOURCE), "-lm"]
+            command = [*shlex.split(compiler), *FLAGS, "-o", str(made), str(SOURCE), "-lm"]
             subprocess.run(command, check=True, capture_output=True, timeout=120)
             os.replace(made, path)
     return path
 
 
 def _cache_folder() -> Path:
-    """The user's cache, or where that cannot be written a private folder of this user."""
+    """The user's cache, or where that cannot be written a private one for this process."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "aha" / "native"
     try:
@@ -90,7 +93,9 @@ def _cache_folder() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="aha-native-"))
+        private = Path(tempfile.mkdtemp(prefix="aha-native-"))
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
+        return private
 
 
 def _processor() -> str:
