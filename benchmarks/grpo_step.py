@@ -230,7 +230,7 @@ def our_rank(argument: str, ranks: "Ranks") -> None:
         num_steps=NEVER,
         prompts_per_step=arguments.prompts,
         samples_per_prompt=arguments.samples,
-        tokens_per_microbatch=8_192,
+        tokens_per_microbatch=4_096,
         max_new_tokens=arguments.new_tokens,
         learning_rate=LEARNING_RATE,
         clip_low=CLIP_LOW,

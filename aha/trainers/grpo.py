@@ -236,8 +236,10 @@ def report(trainer: Trainer, rolled: Rollout, updated: UpdateMetrics, step: int)
         with timed(trainer, "eval"):
             metrics |= evaluate(trainer)
     ctx.append("metrics.jsonl", metrics)
-    ctx.append("timing.jsonl", {"step": step, **timing(trainer, totals["length_tokens"])})
-    ctx.log.step(step, config.num_steps, progress_columns(metrics))
+    times = timing(trainer, totals["length_tokens"])
+    ctx.append("timing.jsonl", {"step": step, **times})
+    columns = progress_columns(metrics) | {"tokens/s": f"{times['tokens_per_second']:.0f}"}
+    ctx.log.step(step, config.num_steps, columns)
     if step % config.sample_every == 0 or step in (1, config.num_steps):
         everyone = ctx.ranks.gather([sample.row(step) for sample in samples])
         ctx.write_samples(step, [row for rows in everyone for row in rows])
