@@ -256,14 +256,12 @@ def report(trainer: Trainer, rolled: Rollout, updated: UpdateMetrics, step: int)
 def progress_columns(metrics: dict[str, float]) -> dict[str, float | str]:
     """The columns of the progress line."""
     return {
-        "reward": metrics["reward/mean"],
         "accuracy": metrics["rollout/accuracy"],
         "format": metrics["rollout/format"],
         "length": metrics["rollout/length_tokens"],
         "reflect": metrics["rollout/reflection"],
         "language": metrics["rollout/language_consistency"],
         "entropy": metrics["rollout/entropy"],
-        "kl": metrics["kl"],
     }
 
 
