@@ -4,6 +4,8 @@ Rank 0 works in the caller's process; ranks 1.. are `python -m aha.pipeline.laun
 They die with rank 0, even by kill -9. When one fails, all end and its error is the one shown.
 """
 
+import contextlib
+import ctypes
 import importlib
 import os
 import pickle
@@ -30,6 +32,8 @@ SETTLE_SECONDS = 2.0
 FAREWELL_SECONDS = 60.0
 COLLECTIVE_TIMEOUT_HOURS = 48
 LOG_TAIL_CHARS = 4_000
+MALLOC_SETTINGS = {-1: 2**31 - 1, -2: 2**26, -3: 2**30}
+"""glibc's M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD, in bytes."""
 
 Worker = Callable[[str, Ranks], None]
 
@@ -213,6 +217,18 @@ def _one_thread() -> None:
         import torch
 
         torch.set_num_threads(1)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep large freed buffers instead of handing them back and faulting them in again.
+
+    One update of the demo on one core: 2.93 s without, 2.35 s with. No-op without glibc.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in MALLOC_SETTINGS.items():
+            mallopt(parameter, value)
 
 
 def _write_failure(path: Path, error: BaseException, rank: int) -> None:
