@@ -74,15 +74,18 @@ def parse_overrides(
 ) -> dict[str, Any]:
     """Turn `key=value` and `stage.key=value` texts into a table for `merge`.
 
-    A bare key is a key of `kind` itself, else of the stage `default_stage`.
+    A bare key is a key of `kind` itself, else of the stage `default_stage`, as is a dotted one
+    whose first part is a table of that stage (`preference.last_steps=20`).
     """
     table: dict[str, Any] = {}
     for text in overrides:
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--set {text!r} has no value", hint="write --set key=value")
-        place, field_kind, key = _locate(kind, name.strip(), default_stage)
-        target = table.setdefault(place, {}) if place else table
+        places, field_kind, key = _locate(kind, name.strip(), default_stage)
+        target = table
+        for place in places:
+            target = target.setdefault(place, {})
         target[key] = parse_value(value.strip(), is_text=_accepts_text(field_kind, key))
     return table
 
@@ -100,7 +103,7 @@ def parse_value(text: str, *, is_text: bool = False) -> Any:
 
 
 def stage_configs(kind: type[Config]) -> dict[str, type[Config]]:
-    """The stages of a recipe's config class: field name to config class, in order."""
+    """The stages of a recipe's config class, or the tables of a stage's: name to class, in order."""
     fields = {name: field.annotation for name, field in kind.model_fields.items()}
     return {
         name: annotation
@@ -116,25 +119,44 @@ def allowed(kind: type[Config], key: str) -> str:
     return ", or ".join(filter(None, map(_variant_words, variants)))
 
 
-def _locate(kind: type[Config], name: str, default_stage: str) -> tuple[str, type[Config], str]:
-    """Where a dotted or bare key lives: (stage name or "", its config class, key)."""
+def _locate(
+    kind: type[Config], name: str, default_stage: str
+) -> tuple[list[str], type[Config], str]:
+    """Where a dotted or bare key lives: (stage and tables, its config class, key)."""
+    *path, key = name.split(".")
     stages = stage_configs(kind)
-    own = [key for key in kind.model_fields if key not in stages]
-    if name in own:
-        return "", kind, name
-    stage, dot, key = name.rpartition(".")
-    stage = stage if dot else default_stage
-    if stage in stages and key in stages[stage].model_fields:
-        return stage, stages[stage], key
-    if dot and stage not in stages:
-        hint = _did_you_mean(stage, stages, label="stages")
-        raise UserError(f"unknown stage {stage!r} in {name!r}", hint=hint)
+    if not path and key in kind.model_fields and key not in stages:
+        return [], kind, key
+    if path and path[0] in stages:
+        places = path
+    elif not path or path[0] in stage_configs(stages[default_stage]):
+        places = [default_stage, *path]
+    else:
+        hint = _did_you_mean(path[0], stages, label="stages")
+        raise UserError(f"unknown stage {path[0]!r} in {name!r}", hint=hint)
     if name in stages:
         raise UserError(f"{name} is a stage, not a key", hint=f"write {name}.KEY=VALUE")
-    known = [*own, *stages[stage].model_fields]
+    holder = _holder(kind, places, name)
+    if key in stage_configs(holder):
+        raise UserError(f"{name} is a table, not a key", hint=f"write {name}.KEY=VALUE")
+    if key in holder.model_fields:
+        return places, holder, key
+    own = [] if path else [field for field in kind.model_fields if field not in stages]
     elsewhere = [f"{other}.{key}" for other, sub in stages.items() if key in sub.model_fields]
+    known = [*own, *holder.model_fields]
     hint = f"did you mean {elsewhere[0]}?" if elsewhere else _did_you_mean(key, known)
     raise UserError(f"unknown key {name!r}", hint=hint)
+
+
+def _holder(kind: type[Config], places: Sequence[str], name: str) -> type[Config]:
+    """The config class at the end of a path of stages and tables."""
+    for place in places:
+        inner = stage_configs(kind)
+        if place not in inner:
+            hint = _did_you_mean(place, inner or kind.model_fields)
+            raise UserError(f"unknown table {place!r} in {name!r}", hint=hint)
+        kind = inner[place]
+    return kind
 
 
 def _accepts_text(kind: type[Config], key: str) -> bool:

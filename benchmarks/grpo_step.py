@@ -235,7 +235,7 @@ def our_rank(argument: str, ranks: "Ranks") -> None:
         learning_rate=LEARNING_RATE,
         clip_low=CLIP_LOW,
         clip_high=CLIP_HIGH,
-        measure_kl=False,
+        kl_coef=None,
         advantage_scale="group_std",
         dynamic_sampling=False,
         save_every=NEVER,

@@ -69,7 +69,7 @@ def test_values_are_toml_literals_else_text(text, key, value):
         ("modle=1", "unknown key 'modle'", "did you mean model?"),
         ("zzz=1", "unknown key 'zzz'", "keys: model, steps"),
         ("fist.steps=1", "unknown stage 'fist'", "did you mean first?"),
-        ("a.b.c=1", "unknown stage 'a.b'", "stages: first, second"),
+        ("a.b.c=1", "unknown stage 'a'", "stages: first, second"),
         ("first=1", "first is a stage, not a key", "first.KEY=VALUE"),
         ("steps", "--set 'steps' has no value", "--set key=value"),
         ("=1", "unknown key ''", "keys: model"),

@@ -13,7 +13,8 @@ Differs from the paper: the log-ratio is clamped (`MAX_LOG_RATIO`) before exp. T
 outputs of a question and then over questions is one mean over all sequences of the step, which is
 the same while groups are equally large.
 
-Shapes: B sequences, T tokens, padded. Everything is float32 inside, whatever comes in.
+Shapes: B sequences, T tokens, padded. Advantages are one a sequence, or one a token [B, T] as PPO
+has them. Everything is float32 inside, whatever comes in.
 """
 
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ def policy_loss(
 ) -> PolicyLoss:
     """The loss of a micro-batch, to be minimised.
 
+    advantages_B: one a sequence, or [B, T] with one a token (PPO: `aha.algorithms.ppo`).
     mask_BT: true on the sampled tokens, EOS included; elsewhere the others may hold anything.
     denominator: `loss_denominator` of the whole optimizer step, all micro-batches and ranks, so
         that splitting the step never changes its gradient.
@@ -100,12 +102,12 @@ def policy_loss(
     old_logp_BT = _masked(old_logp_BT.detach(), mask_BT)
     log_ratio_BT = logp_BT - old_logp_BT
     ratio_BT = _ratio(log_ratio_BT, mask_BT, ratio_level)
-    advantages_B1 = advantages_B.detach().float()[:, None]
+    advantages = _of_tokens(advantages_B.detach(), mask_BT)
     bounds = (1.0 - clip_low, 1.0 + clip_high)
     if surrogate == "clip":
-        loss_BT, clipped_BT = _clip(ratio_BT, advantages_B1, bounds, clip_dual)
+        loss_BT, clipped_BT = _clip(ratio_BT, advantages, bounds, clip_dual)
     else:
-        loss_BT, clipped_BT = _cispo(ratio_BT, advantages_B1, bounds, logp_BT)
+        loss_BT, clipped_BT = _cispo(ratio_BT, advantages, bounds, logp_BT)
     policy = _aggregate(loss_BT, mask_BT, aggregation) / denominator
     kl, ref_kl_sum = torch.zeros_like(policy), torch.zeros_like(policy)
     if ref_logp_BT is not None:
@@ -170,6 +172,11 @@ def _masked(x_BT: Tensor, mask_BT: Tensor) -> Tensor:
     return torch.where(mask_BT, x_BT.float(), 0.0)
 
 
+def _of_tokens(advantages: Tensor, mask_BT: Tensor) -> Tensor:
+    """[B, 1] where a sequence has one advantage, [B, T] where every token has."""
+    return advantages.float()[:, None] if advantages.ndim == 1 else _masked(advantages, mask_BT)
+
+
 def _ratio(log_ratio_BT: Tensor, mask_BT: Tensor, level: RatioLevel) -> Tensor:
     """policy / old; GSPO-token: the value of s_i with the gradient of s_i * log pi(token)."""
     if level == "sequence":
@@ -179,26 +186,26 @@ def _ratio(log_ratio_BT: Tensor, mask_BT: Tensor, level: RatioLevel) -> Tensor:
 
 
 def _clip(
-    ratio_BT: Tensor, advantages_B1: Tensor, bounds: tuple[float, float], dual: float | None
+    ratio_BT: Tensor, advantages: Tensor, bounds: tuple[float, float], dual: float | None
 ) -> tuple[Tensor, Tensor]:
     """PPO's pessimistic bound, and the tokens whose gradient it took."""
     low, high = bounds
-    good_B1, bad_B1 = advantages_B1 > 0, advantages_B1 < 0
-    gain_BT = torch.minimum(ratio_BT * advantages_B1, ratio_BT.clamp(low, high) * advantages_B1)
-    clipped_BT = (good_B1 & (ratio_BT > high)) | (bad_B1 & (ratio_BT < low))
+    good, bad = advantages > 0, advantages < 0
+    gain_BT = torch.minimum(ratio_BT * advantages, ratio_BT.clamp(low, high) * advantages)
+    clipped_BT = (good & (ratio_BT > high)) | (bad & (ratio_BT < low))
     if dual is not None:
-        gain_BT = torch.where(bad_B1, torch.maximum(gain_BT, dual * advantages_B1), gain_BT)
-        clipped_BT = clipped_BT | (bad_B1 & (ratio_BT > dual))
+        gain_BT = torch.where(bad, torch.maximum(gain_BT, dual * advantages), gain_BT)
+        clipped_BT = clipped_BT | (bad & (ratio_BT > dual))
     return -gain_BT, clipped_BT
 
 
 def _cispo(
-    ratio_BT: Tensor, advantages_B1: Tensor, bounds: tuple[float, float], logp_BT: Tensor
+    ratio_BT: Tensor, advantages: Tensor, bounds: tuple[float, float], logp_BT: Tensor
 ) -> tuple[Tensor, Tensor]:
     """REINFORCE with a clipped constant weight: every token keeps a gradient."""
     ratio_BT = ratio_BT.detach()
     weight_BT = ratio_BT.clamp(*bounds)
-    return -weight_BT * advantages_B1 * logp_BT, (weight_BT != ratio_BT) & (advantages_B1 != 0)
+    return -weight_BT * advantages * logp_BT, (weight_BT != ratio_BT) & (advantages != 0)
 
 
 def _aggregate(x_BT: Tensor, mask_BT: Tensor, aggregation: Aggregation) -> Tensor:
@@ -214,9 +221,12 @@ def _max_abs(x_BT: Tensor) -> Tensor:
 
 def _check_shapes(logp: Tensor, advantages: Tensor, *others: Tensor | None) -> None:
     alike = all(other is None or other.shape == logp.shape for other in others)
-    if logp.ndim != 2 or advantages.shape != logp.shape[:1] or not alike:
+    fits = advantages.shape in (logp.shape[:1], logp.shape)
+    if logp.ndim != 2 or not fits or not alike:
         shapes = [tuple(t.shape) for t in (logp, advantages, *others) if t is not None]
-        raise ValueError(f"want logp (B, T), advantages (B,), all others (B, T), not {shapes}")
+        raise ValueError(
+            f"want logp (B, T), advantages (B,) or (B, T), all others (B, T), not {shapes}"
+        )
 
 
 def _check_choices(

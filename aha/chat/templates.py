@@ -1,6 +1,6 @@
 """From a question to the prompt that a model continues."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +23,29 @@ R1_ZERO_TEMPLATE = (
 )
 
 TEMPLATES = ("chat", "custom", "none", "r1-zero")
+
+# Chat templates for models that have none. Like R1's they drop the reasoning of past turns. What
+# the assistant says starts with a space in the plain one: tokenizers know words by it.
+PLAIN_CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'user' %}{{ 'User: ' + message['content'] + ' ' }}"
+    "{% elif message['role'] == 'assistant' %}{{ 'Assistant: '"
+    " + message['content'].split('</think>')[-1].strip() + eos_token + '\\n' }}"
+    "{% else %}{{ message['content'] + '\\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
+CHATML_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{{ message['content'].split('</think>')[-1].strip() }}"
+    "{% else %}{{ message['content'] }}{% endif %}"
+    "{{ '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
 
 # A prompt must not change with the calendar (same config, same bytes), yet some chat templates ask
 # for the date. This is the day that Llama 3's template takes when it is given none.
@@ -110,6 +133,11 @@ def render_chat(
             f"the chat template fails: {type(error).__name__}: {line}",
             hint="check chat_template in tokenizer_config.json, or chat_template.jinja",
         ) from error
+
+
+def builtin_chat_template(has_token: Callable[[str], bool]) -> str:
+    """For a model without a chat template: ChatML if its tokenizer has the tokens, else plain."""
+    return CHATML_TEMPLATE if all(map(has_token, CHATML_TOKENS)) else PLAIN_CHAT_TEMPLATE
 
 
 def _template_hint(name: str) -> str:

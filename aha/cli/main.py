@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aha.cli import chat, doctor, run, show, tasks
+from aha.cli import chat, doctor, review, run, show, tasks, verify
 from aha.errors import UserError, nearest
 from aha.pipeline.processes import exit_status
 
@@ -43,6 +43,9 @@ def _options(
 app.command("run", no_args_is_help=False)(run.command)
 app.command("show")(show.command)
 app.add_typer(tasks.app, name="tasks")
+app.command("verify")(verify.command)
+app.command("review")(review.review)
+app.command("label")(review.label)
 app.command("chat")(chat.command)
 app.command("doctor")(doctor.command)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def command(
     recipe: Annotated[
-        str, typer.Argument(help="zero (R1-Zero) or base (pre-train the embedded model).")
+        str, typer.Argument(help="zero (R1-Zero), r1, distill, ablation or base (pre-training).")
     ],
     preset: Annotated[
         str | None,
@@ -33,8 +33,16 @@ def command(
         Path | None, typer.Option(help="Run directory. [runs/RECIPE-NNN]", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    from_stage: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STAGE", help="Forget a stage of --out and what needs it."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="Run one stage, whose inputs are finished."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the resolved config and the size, then stop.")
+        bool, typer.Option("--dry-run", help="Print config, stages, sizes and times, then stop.")
     ] = False,
 ) -> None:
     """Run a recipe.
@@ -51,14 +59,18 @@ def command(
         "overrides": tuple(overrides or ()),
     }
     if dry_run:
-        print(describe(recipes.plan(recipe, **chosen)))  # type: ignore[arg-type]
+        print(describe(recipes.plan(recipe, **chosen), preset))  # type: ignore[arg-type]
     else:
-        recipes.run(recipe, out=out, resume=resume, **chosen)  # type: ignore[arg-type]
+        steering = {"out": out, "resume": resume, "from_stage": from_stage, "only": only}
+        recipes.run(recipe, **steering, **chosen)  # type: ignore[arg-type]
 
 
-def describe(plan: "Plan") -> str:
-    """A resolved config as TOML that `--preset` reads, every key with its meaning, and the size."""
+def describe(plan: "Plan", preset: str | None = None) -> str:
+    """A resolved config as TOML that `--preset` reads; as comments the stages and the size."""
+    from aha.recipes.graph import graph_lines, quoted_lines
     from aha.recipes.presets import as_toml
 
-    stages = ", ".join(f"{stage.name} ({stage.id})" for stage in plan.stages)
-    return f"{as_toml(plan.config)}\n# stages: {stages}\n# {plan.sentence}"
+    lines = graph_lines(plan.stages, plan.ranks)
+    lines += quoted_lines(plan.recipe.name, preset, plan.config)
+    comments = "\n".join(f"# {line}" for line in [*lines, plan.sentence])
+    return f"{as_toml(plan.config)}\n{comments}"

@@ -1,14 +1,19 @@
 """`aha tasks`: list, show and validate tasks."""
 
+import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from aha.cli.tasks_data import register
 from aha.errors import UserError
 
 app = typer.Typer(
     help="List, show and validate tasks.", no_args_is_help=True, rich_markup_mode=None
 )
+register(app)  # clean, measure
+TELL_SECONDS = 2.0
 TaskName = Annotated[str, typer.Argument(help="A task's name, or FILE.py.", show_default=False)]
 
 
@@ -38,17 +43,45 @@ def show_task(
 
 @app.command("validate")
 def validate(name: TaskName) -> None:
-    """Check that gold answers score full marks and that junk scores nothing, for every problem."""
-    from aha.tasks.registry import load_task, validate_task
+    """Check every problem: its gold answer scores full marks, and what a cheater writes nothing.
+
+    Then print what a cheater could earn from the whole reward, parts of your own included.
+    """
+    from aha.tasks.red_team import MAX_REPORTED, validate_task
+    from aha.tasks.registry import load_task
 
     task = load_task(name)
-    faults = validate_task(task)
-    for fault in faults[:20]:
+    faults = validate_task(task, on_progress=_progress())
+    for fault in faults:
         print(fault)
     if faults:
+        more = " or more" if len(faults) == MAX_REPORTED else ""
         hint = "every gold answer must score 1, everything else 0"
-        raise UserError(f"the task {task.name} has {len(faults)} faults", hint=hint)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)}{more} faults"
+        raise UserError(f"the task {task.name} has {count}", hint=hint)
+    if task.checkable:
+        from aha.trainers.config import GrpoConfig
+        from aha.trainers.red_team import try_cheats
+
+        print("\n".join(try_cheats(task, GrpoConfig()).lines()))
     print(f"{task.name}: good")
+
+
+def _progress() -> Callable[[int, int], None]:
+    """A line on stderr every few seconds, with the time left."""
+    from aha.pipeline.progress import format_seconds
+
+    started = last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= TELL_SECONDS:
+            last = now
+            left = format_seconds((now - started) / done * (total - done))
+            typer.echo(f"{done:,} of {total:,} problems, {left} left", err=True)
+
+    return tell
 
 
 def _sizes(task: Any) -> str:

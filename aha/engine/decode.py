@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aha.engine import native
+from aha.engine import native, native_step
 from aha.engine.cache import Cache, Prefilled
+from aha.engine.native_cache import NativeCache
 from aha.model import kernels
 from aha.model.attention import visible
 from aha.model.decoder import Attention, Decoder, Layer, Linear, RMSNorm
@@ -33,9 +34,12 @@ class Stepper:
         self.head = model.head_weight
         self.norm = model.model.norm
         self._table = torch.empty(0, dtype=torch.complex64)
+        self.program = native_step.Program(self) if native_step.serves(self) else None
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits [..., V], float32."""
+        if self.program is not None and hidden.dim() == 2:
+            return self.program.logits(hidden)
         return kernels.dense(hidden.to(self.head.dtype), self.head).float()
 
     def prefill(
@@ -43,7 +47,7 @@ class Stepper:
     ) -> Prefilled:
         """Run prompts that are padded on the right and may follow a common prefix."""
         start = 0 if prefix is None else prefix.num_tokens
-        turn = self._turns(start + tokens_NT.shape[1])[start:, None]
+        turn = self.turns(start + tokens_NT.shape[1])[start:, None]
         x = self.model.model.embed_tokens(tokens_NT)
         keys, values = [], []
         for index, layer in enumerate(self.layers):
@@ -59,14 +63,16 @@ class Stepper:
 
         positions_R: tokens already in the row after the prefix; num_tokens: 1 + their maximum.
         """
-        turns = self._turns(cache.num_prefix + num_tokens)
+        turns = self.turns(cache.num_prefix + num_tokens)
+        if self.program is not None and isinstance(cache, NativeCache):
+            return self.program.step(tokens_R, positions_R, cache, turns)
         cache.begin(positions_R, num_tokens, turns[positions_R + cache.num_prefix])
         x = self.model.model.embed_tokens(tokens_R)
         for index, layer in enumerate(self.layers):
             x = layer.step(x, cache, index)
         return _norm(self.norm, x)
 
-    def _turns(self, end: int) -> Tensor:
+    def turns(self, end: int) -> Tensor:
         """exp(i * angle) [end, d / 2] of the first positions."""
         if len(self._table) < end:
             rounded = 1 << (end - 1).bit_length()

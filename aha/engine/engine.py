@@ -10,6 +10,7 @@ from aha.engine.block_cache import BlockCache
 from aha.engine.cache import Cache
 from aha.engine.decode import Stepper
 from aha.engine.native_cache import NativeCache
+from aha.engine.room import cached_rows, token_bytes
 from aha.engine.sampling import row_keys
 from aha.engine.scheduler import Requests, Rollout
 from aha.engine.stops import Stops
@@ -36,9 +37,11 @@ class Engine:
         max_batch_tokens: int | None = None,
         seed: int = 0,
     ):
-        """max_batch_rows: completions decoded at once. max_batch_tokens: room in the cache, rows
+        """max_batch_rows: most completions decoded at once; where whole steps are compiled,
 
-        times tokens a row; None: what fits 2 GiB (on a GPU, half of what is free).
+        fewer if only their keys and values stay in the processor's cache (`room.cached_rows`).
+        max_batch_tokens: room in the cache, rows times tokens a row; None: what fits 2 GiB (on a
+        GPU, half of what is free).
         """
         if max_batch_rows < 1 or (max_batch_tokens is not None and max_batch_tokens < 1):
             raise UserError("max_batch_rows and max_batch_tokens must be at least 1")
@@ -74,9 +77,8 @@ class Engine:
             )
             stops = Stops(self.tokenizer, params, self.model.config.vocab_size)
             stepper = Stepper(self.model)
-            rollout = Rollout(
-                stepper, requests, params, stops, self._cache_for(requests), on_progress
-            )
+            cache = self._cache_for(requests, stepper)
+            rollout = Rollout(stepper, requests, params, stops, cache, on_progress)
             completions = rollout.run()
         self.stats = rollout.stats()
         return [
@@ -119,14 +121,13 @@ class Engine:
             num_shared=_num_shared(prompts),
         )
 
-    def _cache_for(self, requests: Requests) -> Cache:
+    def _cache_for(self, requests: Requests, stepper: Stepper) -> Cache:
         """The cache of the last time if it is large enough and not far too large."""
         config, device, old = self.model.config, self.model.head_weight.device, self._cache
         compiled = native.usable(device, config.head_dim)
         tokens = requests.most_new_tokens + (0 if compiled else requests.most_prompt_tokens)
         capacity = -(-tokens // 16) * 16
-        fitting = self._budget() // (requests.most_new_tokens + requests.most_prompt_tokens)
-        slots = max(1, min(self.max_batch_rows, len(requests.prompt), fitting))
+        slots = max(1, min(self._most_rows(requests, stepper), len(requests.prompt)))
         kind = NativeCache if compiled else BlockCache
         alike = isinstance(old, kind) and old.num_slots == slots
         if old is not None and alike and capacity <= old.capacity_tokens <= 2 * capacity:
@@ -135,16 +136,25 @@ class Engine:
         self._cache = kind(config, num_slots=slots, capacity_tokens=capacity, device=device)
         return self._cache
 
+    def _most_rows(self, requests: Requests, stepper: Stepper) -> int:
+        """Rows decoded at once if there are so many."""
+        tokens = requests.most_new_tokens + requests.most_prompt_tokens
+        rows = min(self.max_batch_rows, self._budget() // tokens)
+        if stepper.program is None:
+            return rows
+        weights = self.model.num_parameters
+        few = cached_rows(self.model.config, num_weights=weights, tokens_per_row=tokens)
+        return rows if few is None else min(rows, few)
+
     def _budget(self) -> int:
         """Tokens that the cache may hold."""
         if self.max_batch_tokens is not None:
             return self.max_batch_tokens
         config, device = self.model.config, self.model.head_weight.device
-        token_bytes = 2 * 4 * config.num_layers * config.num_kv_heads * config.head_dim
         free = CPU_CACHE_BYTES
         if device.type == "cuda":
             free = torch.cuda.mem_get_info(device)[0] // 2
-        return free // token_bytes
+        return free // token_bytes(config)
 
 
 def _check_params(params: SamplingParams, vocab_size: int) -> None:

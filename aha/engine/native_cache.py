@@ -1,6 +1,8 @@
-"""Keys and values for `decode.c`, which rotates, appends and attends in one call a layer."""
+"""Keys and values for `attention.h`, which rotates, appends and attends in one call a layer."""
 
+import contextlib
 import ctypes
+import mmap
 from dataclasses import dataclass
 
 import torch
@@ -43,9 +45,11 @@ class NativeCache(Cache):
         super().__init__(config, num_slots, capacity)
         heads, width = config.num_kv_heads, config.head_dim
         layers = range(config.num_layers)
+        size = num_slots * heads * capacity * width
+        room = _huge_pages(2 * config.num_layers * size).view(2, config.num_layers, size)
         tiles = (num_slots, heads, capacity // LANES, width, LANES)
-        self.keys = [torch.zeros(tiles) for _ in layers]
-        self.values = [torch.zeros(num_slots, heads, capacity, width) for _ in layers]
+        self.keys = [room[0, layer].view(tiles) for layer in layers]
+        self.values = [room[1, layer].view(num_slots, heads, capacity, width) for layer in layers]
         self._prompts: list[_Prompts | None] = [None] * num_slots
         self._prompt_keys = torch.zeros(config.num_layers, num_slots, dtype=torch.int64)
         self._prompt_values = torch.zeros_like(self._prompt_keys)
@@ -56,6 +60,8 @@ class NativeCache(Cache):
         self._straight[:, ::2] = 1.0
         self._turn, self._positions = self._straight, self._prompt_tokens
         self._laid_out: tuple[Prefilled, _Prompts] | None = None
+        self.arrays: list[native.Arrays] = []
+        """Of each layer, for the library; valid until the next `set_prefix`."""
         self._scratch = torch.empty(0)
 
     def set_prefix(self, prefix: Prefilled | None) -> None:
@@ -69,6 +75,7 @@ class NativeCache(Cache):
             for key, value in zip(prefix.keys, prefix.values, strict=True):
                 columns = F.pad(key[0].transpose(1, 2), padding).contiguous()
                 self._prefix.append((columns, value[0].contiguous()))
+        self.arrays = [self._arrays(layer) for layer in range(self.config.num_layers)]
 
     def fill(self, slots: Tensor, prompts: Prefilled, source: Tensor, lengths: Tensor) -> None:
         """Start rows: slot i continues the first lengths[i] tokens of prompt source[i]."""
@@ -103,20 +110,11 @@ class NativeCache(Cache):
         """Start a step. A free slot may hold fewer tokens than its last prompt: it gets a place."""
         self._positions = torch.maximum(positions_R, self._prompt_tokens[: len(positions_R)])
         self._turn = torch.view_as_real(turn_RX).flatten(1)
-        config, longest = self.config, int(self._prompt_tokens.max())
-        line = whole(self.num_prefix) + whole(longest) + self.capacity_tokens
-        a_row = config.num_heads * config.head_dim + config.group_size * (line + config.head_dim)
-        if len(self._scratch) < native.ROWS * a_row:
-            self._scratch = torch.empty(native.ROWS * a_row)
-        self._shape = native.Shape(
-            len(positions_R),
-            config.num_kv_heads,
-            config.group_size,
-            config.head_dim,
-            self.num_prefix,
-            longest,
-            self.capacity_tokens,
-        )
+        self._shape, library = self.shape(len(positions_R)), native.library()
+        assert library is not None
+        room = library.aha_attend_room(ctypes.byref(self._shape))
+        if len(self._scratch) < room:
+            self._scratch = torch.empty(room)
 
     def attend(self, layer: int, heads_RXd: Tensor, *, rotates: bool) -> Tensor:
         """Attention [R, H, d] of the new tokens' heads [R, H + 2K, d], which are appended."""
@@ -124,21 +122,52 @@ class NativeCache(Cache):
         assert library is not None
         heads_RXd = heads_RXd.contiguous()
         out = heads_RXd.new_empty(len(heads_RXd), config.num_heads, config.head_dim)
-        prefix = self._prefix[layer] if self._prefix else (self._scratch, self._scratch)
-        arrays = native.Arrays(
-            *(
-                tensor.data_ptr()
-                for tensor in (
-                    *(heads_RXd, self._turn if rotates else self._straight, *prefix),
-                    *(self._prompt_keys[layer], self._prompt_values[layer]),
-                    *(self._prompt_tokens, self._prompt_stride, self._positions),
-                    *(self.keys[layer], self.values[layer], out, self._scratch),
-                )
-            )
-        )
+        arrays = self.arrays[layer]
+        arrays.qkv, arrays.out = heads_RXd.data_ptr(), out.data_ptr()
+        arrays.turn = (self._turn if rotates else self._straight).data_ptr()
+        arrays.positions, arrays.scratch = self._positions.data_ptr(), self._scratch.data_ptr()
         self._shape.window = config.windows[layer] or 0
-        library.attend(ctypes.byref(self._shape), ctypes.byref(arrays))
+        library.aha_attend(ctypes.byref(self._shape), ctypes.byref(arrays))
         return out
+
+    def shape(self, num_rows: int) -> native.Shape:
+        """The sizes as they are now; the window is the layer's."""
+        config = self.config
+        return native.Shape(
+            rows=num_rows,
+            groups=config.num_kv_heads,
+            group=config.group_size,
+            width=config.head_dim,
+            prefix=self.num_prefix,
+            prompt=int(self._prompt_tokens.max()),
+            capacity=self.capacity_tokens,
+        )
+
+    def _arrays(self, layer: int) -> native.Arrays:
+        """Where a layer's keys and values lie."""
+        keys, values = self._prefix[layer] if self._prefix else (None, None)
+        return native.Arrays(
+            prefix_keys=None if keys is None else keys.data_ptr(),
+            prefix_values=None if values is None else values.data_ptr(),
+            prompt_keys=self._prompt_keys[layer].data_ptr(),
+            prompt_values=self._prompt_values[layer].data_ptr(),
+            prompt_tokens=self._prompt_tokens.data_ptr(),
+            prompt_stride=self._prompt_stride.data_ptr(),
+            keys=self.keys[layer].data_ptr(),
+            values=self.values[layer].data_ptr(),
+        )
+
+
+def _huge_pages(num_floats: int) -> Tensor:
+    """Zeros in pages of 2 MiB where the system has them.
+
+    Keys and values are read in pieces of some KB all over them, which is slow from small pages.
+    """
+    memory = mmap.mmap(-1, max(1, num_floats) * 4)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=torch.float32)
 
 
 def _lay_out(prompts: Prefilled) -> _Prompts:

@@ -56,8 +56,7 @@ def draw(logits_RV: Tensor, uniform_R: Tensor, params: SamplingParams) -> tuple[
     Greedy decoding (temperature 0) reports log-probs at temperature 1.
     """
     temperature = params.temperature or 1.0
-    simple = params.temperature > 0.0 and not _filters(params)
-    if simple and native.usable(logits_RV.device, native.LANES):
+    if plain(params) and native.usable(logits_RV.device, native.LANES):
         return native.sample(logits_RV.contiguous(), uniform_R, temperature)
     weights = _unnormalized(logits_RV, temperature)
     allowed = keep_likely(weights, logits_RV, params) if _filters(params) else weights
@@ -80,6 +79,11 @@ def _unnormalized(logits_RV: Tensor, temperature: float) -> Tensor:
         used.div_(temperature)
     used.exp_()
     return weights
+
+
+def plain(params: SamplingParams) -> bool:
+    """Whether tokens come from the whole distribution."""
+    return params.temperature > 0.0 and not _filters(params)
 
 
 def _filters(params: SamplingParams) -> bool:

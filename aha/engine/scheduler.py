@@ -15,13 +15,23 @@ from torch import Tensor
 
 from aha.engine.cache import Cache, Prefilled
 from aha.engine.decode import Stepper
-from aha.engine.sampling import draw, uniforms
+from aha.engine.native_cache import NativeCache
+from aha.engine.native_step import Drawing
+from aha.engine.sampling import draw, plain, uniforms
 from aha.engine.stops import Stops
 from aha.engine.types import Completion, EngineStats, SamplingParams
 from aha.errors import HealthError
 
 PREFILL_TOKENS = 8192
+AHEAD_TOKENS = 1024
+"""Of prompts that come next and are prefilled along: 16 rows need few new prompts at a time, and
+each call costs operators and a layout. Sampling was 10% to 17% faster than without."""
 PROGRESS_EVERY = 16
+ENOUGH_FRACTION = 8
+"""The library goes on until an eighth of the rows have ended: coming back costs half a
+millisecond, as much as a step of 16 rows."""
+MOST_STEPS = 64
+"""That the library makes in one call, so that an interrupt is heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,8 @@ class Slots:
 
     def __init__(self, num_slots: int, num_new_tokens: int, width: int, device: torch.device):
         self.request = np.full(num_slots, -1)
+        self.active = np.zeros(num_slots, np.uint8)
+        """Whether the row goes on."""
         self.num_new = np.zeros(num_slots, np.int64)
         self.position = np.zeros(num_slots, np.int64)
         self.limit = np.ones(num_slots, np.int64)
@@ -73,6 +85,7 @@ class Slots:
 
     def release(self, slots: np.ndarray) -> None:
         self.request[slots] = -1
+        self.active[slots] = 0
         self.num_new[slots] = 0
         self.position[slots] = 0
 
@@ -83,7 +96,7 @@ class Slots:
         return np.flatnonzero(alive[num_alive:]) + num_alive, np.flatnonzero(~alive[:num_alive])
 
     def move(self, source: np.ndarray, target: np.ndarray) -> None:
-        for array in (self.request, self.num_new, self.position, self.limit, self.key):
+        for array in (self.request, self.active, self.num_new, self.position, self.limit, self.key):
             array[target] = array[source]
         for tensor in (self.tokens, self.logprobs, self.last):
             tensor[target] = tensor[source]
@@ -112,7 +125,8 @@ class Rollout:
         self.prefilled: dict[int, tuple[Prefilled, int]] = {}
         self.prefix = self._prefix()
         cache.set_prefix(self.prefix)
-        self.new_tokens = self.num_steps = self.num_done = 0
+        self.drawing = self._drawing()
+        self.new_tokens = self.num_steps = self.num_done = self.num_reported = 0
         self.started = time.perf_counter()
 
     def run(self) -> list[Completion]:
@@ -124,11 +138,15 @@ class Rollout:
                 self._finish(finished)
             if self.slots.num_rows:
                 self._advance()
-            if self.on_progress and self.num_steps % PROGRESS_EVERY == 0:
-                self.on_progress(self.stats())
+            self._report()
         if self.on_progress:
             self.on_progress(self.stats())
         return [result for result in self.results if result is not None]
+
+    def _report(self) -> None:
+        if self.on_progress and self.num_steps >= self.num_reported + PROGRESS_EVERY:
+            self.num_reported = self.num_steps
+            self.on_progress(self.stats())
 
     def stats(self) -> EngineStats:
         return EngineStats(
@@ -151,6 +169,18 @@ class Rollout:
         tokens = torch.tensor([list(self.requests.prompts[0][:num_shared])], device=self.device)
         return self.stepper.prefill(tokens, torch.tensor([num_shared], device=self.device))
 
+    def _drawing(self) -> Drawing | None:
+        """Many steps in one call of the library, where nothing but plain draws is asked for."""
+        program, requests = self.stepper.program, self.requests
+        if program is None or not isinstance(self.cache, NativeCache) or not plain(self.params):
+            return None
+        drawing = Drawing(program, self.cache, self.slots)
+        longest = max(len(prompt) for prompt in requests.prompts) + requests.most_new_tokens
+        ends = np.where(self.stops.eos_table, 1, 2 * self.stops.text_table).astype(np.uint8)
+        turns = self.stepper.turns(longest)
+        drawing.set_rules(turns, torch.from_numpy(ends), self.params.temperature)
+        return drawing
+
     def _admit(self) -> None:
         """Give free slots to waiting rows."""
         waiting = len(self.results) - self.next_request
@@ -162,14 +192,27 @@ class Rollout:
         slots = free[:number]
         self.next_request += number
         prompts = self.requests.prompt[requests]
-        self._prefill([int(p) for p in np.unique(prompts) if int(p) not in self.prefilled])
+        missing = [int(p) for p in np.unique(prompts) if int(p) not in self.prefilled]
+        self._prefill(missing + self._ahead(missing))
         for chunk in {id(self.prefilled[int(p)][0]): int(p) for p in prompts}.values():
             batch = self.prefilled[chunk][0]
             inside = np.array([self.prefilled[int(p)][0] is batch for p in prompts])
             self._place(requests[inside], slots[inside], batch)
-        unfinished = set(self.requests.prompt[self.next_request :][:1].tolist())
-        self.prefilled = {p: self.prefilled[p] for p in unfinished & set(self.prefilled)}
+        following = self.requests.prompt[self.next_request :][:1].tolist() or [len(self.results)]
+        self.prefilled = {p: at for p, at in self.prefilled.items() if p >= following[0]}
         self.slots.shrink()
+
+    def _ahead(self, missing: list[int]) -> list[int]:
+        """Prompts after the missing ones, up to so many tokens with them."""
+        start, end = self.requests.num_shared, len(self.requests.prompts)
+        room = AHEAD_TOKENS - sum(len(self.requests.prompts[p]) - start for p in missing)
+        ahead: list[int] = []
+        for prompt in range(missing[-1] + 1 if missing else end, end):
+            room -= len(self.requests.prompts[prompt]) - start
+            if room < 0:
+                break
+            ahead.append(prompt)
+        return ahead
 
     def _prefill(self, prompts: list[int]) -> None:
         """Run prompts that are new, in batches of a bounded number of tokens."""
@@ -197,7 +240,7 @@ class Rollout:
         lengths = np.array([len(self.requests.prompts[p]) for p in prompts])
         lengths -= self.requests.num_shared
         state = self.slots
-        state.request[slots], state.num_new[slots] = requests, 0
+        state.request[slots], state.active[slots], state.num_new[slots] = requests, 1, 0
         state.position[slots] = lengths
         state.limit[slots] = self.requests.limits[requests]
         state.key[slots] = self.requests.keys[requests]
@@ -208,26 +251,46 @@ class Rollout:
     def _sample(self) -> np.ndarray:
         """Draw the next token of every row; returns the slots that are finished."""
         state, rows = self.slots, self.slots.num_rows
-        logits = self.stepper.logits(state.hidden[:rows])
-        uniform = self._tensor(uniforms(state.key[:rows], state.num_new[:rows]))
-        tokens, logprobs = draw(logits, uniform, self.params)
-        if not bool(torch.isfinite(logprobs).all()):
-            raise HealthError(
-                f"the model's logits are not finite after {self.new_tokens} sampled tokens",
-                hint="its weights hold inf or nan: lower the learning rate and resume",
-            )
-        column = self._tensor(state.num_new[:rows])[:, None]
-        state.tokens[:rows].scatter_(1, column, tokens[:, None])
-        state.logprobs[:rows].scatter_(1, column, logprobs[:, None])
-        state.last[:rows] = tokens
-        alive = state.alive
-        state.num_new[:rows] += alive
-        self.new_tokens += int(alive.sum())
-        drawn = tokens.cpu().numpy()
+        if self.drawing is not None:
+            self._draw_many(self.drawing)
+        else:
+            self._draw_one()
+        alive, drawn = state.alive, state.last[:rows].cpu().numpy()
         done = self.stops.eos_table[drawn] | (state.num_new[:rows] >= state.limit[:rows])
         for slot in np.flatnonzero(self.stops.text_table[drawn] & alive & ~done).tolist():
             done[slot] = self.stops.completes_string(self._tokens(slot))
         return np.flatnonzero(done & alive)
+
+    def _draw_many(self, drawing: Drawing) -> None:
+        """Draw and advance in turn, until after a draw some rows are finished or one may be."""
+        state, rows = self.slots, self.slots.num_rows
+        before, enough = int(state.num_new[:rows].sum()), max(1, rows // ENOUGH_FRACTION)
+        most_steps = PROGRESS_EVERY if self.on_progress else MOST_STEPS
+        num_steps = drawing.draw(enough=enough, most_steps=most_steps)
+        self.num_steps += abs(num_steps) - 1
+        self.new_tokens += int(state.num_new[:rows].sum()) - before
+        self._check_finite(num_steps > 0)
+
+    def _draw_one(self) -> None:
+        """Draw the next token of every row."""
+        state, rows, alive = self.slots, self.slots.num_rows, self.slots.alive
+        logits = self.stepper.logits(state.hidden[:rows])
+        uniform = self._tensor(uniforms(state.key[:rows], state.num_new[:rows]))
+        tokens, logprobs = draw(logits, uniform, self.params)
+        self._check_finite(bool(torch.isfinite(logprobs).all()))
+        column = self._tensor(state.num_new[:rows])[:, None]
+        state.tokens[:rows].scatter_(1, column, tokens[:, None])
+        state.logprobs[:rows].scatter_(1, column, logprobs[:, None])
+        state.last[:rows] = tokens
+        state.num_new[:rows] += alive
+        self.new_tokens += int(alive.sum())
+
+    def _check_finite(self, finite: bool) -> None:
+        if not finite:
+            raise HealthError(
+                f"the model's logits are not finite after {self.new_tokens} sampled tokens",
+                hint="its weights hold inf or nan: lower the learning rate and resume",
+            )
 
     def _tokens(self, slot: int) -> list[int]:
         return self.slots.tokens[slot, : self.slots.num_new[slot]].tolist()
@@ -262,9 +325,12 @@ class Rollout:
     def _advance(self) -> None:
         """Append the drawn tokens to the cache and compute the next hidden states."""
         state, rows = self.slots, self.slots.num_rows
+        self.num_steps += 1
+        if self.drawing is not None:
+            self.drawing.advance()
+            return
         positions = state.position[:rows]
         state.hidden[:rows] = self.stepper.step(
             state.last[:rows], self._tensor(positions), self.cache, int(positions.max()) + 1
         )
         state.position[:rows] += state.alive
-        self.num_steps += 1

@@ -54,3 +54,40 @@ class EvaluateConfig(Config):
                 hint="set samples=1 and cons_samples=1, or a temperature above 0",
             )
         return self
+
+
+class StageTableConfig(Config):
+    """The table of a run's models: reasoning on held-out problems, chat on held-out prompts."""
+
+    task: Names | None = Field(
+        None, description="the reasoning task (the first counts); left out: as in training"
+    )
+    template: str = Field("chat", min_length=1, description="prompt template of chat models")
+    tagged_models: Names = Field(
+        ("base", "zero"), description="models that are asked with R1-Zero's template"
+    )
+    chat_tasks: Names = Field(
+        ("assistant", "requests"), description="tasks of the embedded world without right answers"
+    )
+    max_new_tokens: int = Field(
+        192, ge=1, le=1_048_576, description="tokens of a response before it is cut off"
+    )
+    problems: int = Field(512, ge=1, le=1_000_000, description="held-out problems, for accuracy")
+    samples: int = Field(2, ge=1, le=4_096, description="responses to each problem")
+    cons_samples: int = Field(
+        16, ge=1, le=4_096, description="responses among which the majority votes"
+    )
+    cons_problems: int = Field(
+        64, ge=1, le=1_000_000, description="held-out problems for the majority vote"
+    )
+    chat_problems: int = Field(
+        256, ge=1, le=1_000_000, description="held-out prompts of each chat task"
+    )
+    chat_samples: int = Field(2, ge=1, le=4_096, description="replies to each prompt")
+    temperature: float = Field(1.0, ge=0, le=10, description="of sampling; 0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="probability mass that is sampled from")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the responses")
+    dtype: Dtype | None = Field(None, description="of weights and activations; none: float32")
+    max_batch_rows: int = Field(
+        256, ge=1, le=65_536, description="responses decoded at once by a rank"
+    )

@@ -6,17 +6,29 @@ rotation are float32 whatever the weights are.
 """
 
 import math
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aha.model.attention import causal_attention
+from aha.model.attention import Heads, Rope, attend, split
 from aha.model.config import ModelConfig
-from aha.model.kernels import dense, head_logits, head_matrix
-from aha.model.rope import RopeTable, rotate
+from aha.model.kernels import dense, dense_add
+from aha.model.rope import RopeTable
+from aha.model.rows import branch_norm, rms_norm, swiglu
 
-KeyValue = tuple[Tensor, Tensor]
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Tokens that precede all rows: their projections [1, P, (H + 2K) d] in every layer."""
+
+    heads: list[Tensor]
+
+    @property
+    def num_tokens(self) -> int:
+        return self.heads[0].shape[1]
 
 
 class Linear(nn.Module):
@@ -30,11 +42,26 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
         self.compute_dtype = compute_dtype
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [..., inputs] -> [..., outputs]."""
-        dtype = self.compute_dtype or self.weight.dtype
+    def forward(self, x: Tensor, *, added_to: Tensor | None = None) -> Tensor:
+        """x [..., inputs] -> [..., outputs], or its sum with `added_to`."""
+        dtype = self.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
-        return dense(x.to(dtype), self.weight.to(dtype), bias)
+        if added_to is None:
+            return dense(x.to(dtype), self.weight.to(dtype), bias)
+        return dense_add(x.to(dtype), self.weight.to(dtype), bias, added_to)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the product."""
+        return self.compute_dtype or self.weight.dtype
+
+
+def joined(x: Tensor, *layers: Linear) -> Tensor:
+    """The outputs of several layers of one kind, side by side, as one product."""
+    dtype = layers[0].dtype
+    weight = torch.cat([layer.weight.to(dtype) for layer in layers])
+    biases = [layer.bias.to(dtype) for layer in layers if layer.bias is not None]
+    return dense(x.to(dtype), weight, torch.cat(biases) if biases else None)
 
 
 class RMSNorm(nn.Module):
@@ -46,7 +73,11 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
+        return rms_norm(x, self.weight, self.eps)
+
+    def branch(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x itself and its norm, where a layer leaves the residual stream."""
+        return branch_norm(x, self.weight, self.eps)
 
 
 class Attention(nn.Module):
@@ -66,29 +97,28 @@ class Attention(nn.Module):
         self.head_dim = head_dim
         self.window = config.windows[layer]
         self.rotates = config.rope_layers[layer]
+        self.heads = Heads(config.num_heads, config.num_kv_heads, head_dim, self.window)
 
-    def forward(
-        self, x_BTD: Tensor, cos_sin: tuple[Tensor, Tensor], prefix: KeyValue | None
-    ) -> tuple[Tensor, KeyValue]:
-        """Attention of the rows; also returns their keys and values [B, K, T, d]."""
-        q_BHTd, k_BKTd, v_BKTd = self.project(x_BTD, cos_sin)
-        out = causal_attention(q_BHTd, k_BKTd, v_BKTd, prefix=prefix, window=self.window)
-        return self.o_proj(out.transpose(1, 2).flatten(2)), (k_BKTd, v_BKTd)
-
-    def project(
-        self, x_BTD: Tensor, cos_sin: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [B, heads, T, d], float32, rotated."""
-        q, k, v = (
-            proj(x_BTD).unflatten(-1, (-1, self.head_dim)).float()
-            for proj in (self.q_proj, self.k_proj, self.v_proj)
+    def projections(self, x_BTD: Tensor) -> Tensor:
+        """Queries, keys and values [B, T, (H + 2K) d] before the rotation, float32."""
+        heads = joined(x_BTD, self.q_proj, self.k_proj, self.v_proj).float()
+        if self.q_norm is None or self.k_norm is None:
+            return heads
+        sizes = [layer.weight.shape[0] for layer in (self.q_proj, self.k_proj, self.v_proj)]
+        q, k, v = heads.split(sizes, dim=-1)
+        q, k = (
+            norm(part.unflatten(-1, (-1, self.head_dim))).flatten(-2)
+            for norm, part in ((self.q_norm, q), (self.k_norm, k))
         )
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        if self.rotates:
-            cos, sin = (table[:, None] for table in cos_sin)
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        return torch.cat((q, k, v), dim=-1)
+
+    def project(self, x_BTD: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [B, heads, T, d], float32, rotated."""
+        return split(self.projections(x_BTD), self.heads, rope if self.rotates else None, 0)
+
+    def mix(self, heads_BTX: Tensor, rope: Rope, past: Tensor | None) -> Tensor:
+        """Attention [B, T, H d] of projections, behind those of a prefix [1, P, (H + 2K) d]."""
+        return attend(heads_BTX, self.heads, rope if self.rotates else None, past)
 
 
 class MLP(nn.Module):
@@ -101,8 +131,9 @@ class MLP(nn.Module):
         self.up_proj = Linear(width, middle, bias=bias, compute_dtype=linear_dtype)
         self.down_proj = Linear(middle, width, bias=bias, compute_dtype=linear_dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+    def forward(self, x: Tensor, *, added_to: Tensor | None = None) -> Tensor:
+        middle = swiglu(joined(x, self.gate_proj, self.up_proj))
+        return self.down_proj(middle, added_to=added_to)
 
 
 class Layer(nn.Module):
@@ -115,12 +146,15 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.norm_eps)
         self.mlp = MLP(config, linear_dtype)
 
-    def forward(
-        self, x_BTD: Tensor, cos_sin: tuple[Tensor, Tensor], prefix: KeyValue | None = None
-    ) -> tuple[Tensor, KeyValue]:
-        attended, keys_values = self.self_attn(self.input_layernorm(x_BTD), cos_sin, prefix)
-        x_BTD = x_BTD + attended
-        return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD)), keys_values
+    def forward(self, x_BTD: Tensor, rope: Rope, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The layer's output; also the projections of its attention, for rows that follow."""
+        x_BTD, normed = self.input_layernorm.branch(x_BTD)
+        heads = self.self_attn.projections(normed)
+        mixed = self.self_attn.mix(heads, rope, past)
+        x_BTD, normed = self.post_attention_layernorm.branch(
+            self.self_attn.o_proj(mixed, added_to=x_BTD)
+        )
+        return self.mlp(normed, added_to=x_BTD), heads
 
 
 class Table(nn.Module):
@@ -164,29 +198,38 @@ class Decoder(nn.Module):
         if self.head_weight.device.type != "meta":
             self.init_weights()
 
-    def forward(self, tokens_BT: Tensor, *, prefix: Tensor | None = None) -> Tensor:
+    def forward(self, tokens_BT: Tensor, *, prefix: Tensor | Prefix | None = None) -> Tensor:
         """Final hidden states [B, T, D] of rows that may be padded on the right.
 
-        prefix [P]: tokens that precede every row. They run once, with gradient, and the rows
-        attend to them; the result is that of the concatenated rows without their first P states.
+        prefix: tokens [P] that precede every row, or what `run_prefix` made of them. They run once,
+        with gradient, and the rows attend to them; the result is that of the concatenated rows
+        without their first P states.
         """
-        start = 0 if prefix is None else prefix.shape[0]
-        cos_sin = self.rope.cos_sin(start, start + tokens_BT.shape[1], tokens_BT.device)
+        if isinstance(prefix, Tensor):
+            prefix = self.run_prefix(prefix)
+        start = 0 if prefix is None else prefix.num_tokens
+        past = prefix.heads if prefix is not None and start else [None] * len(self.model.layers)
+        rope = self.rope.cos_sin(0, start + tokens_BT.shape[1], tokens_BT.device)
         x_BTD = self.model.embed_tokens(tokens_BT)
-        if prefix is None or start == 0:
-            for layer in self.model.layers:
-                x_BTD, _ = layer(x_BTD, cos_sin)
-            return self.model.norm(x_BTD)
-        prefix_cos_sin = self.rope.cos_sin(0, start, tokens_BT.device)
-        x_1PD = self.model.embed_tokens(prefix[None])
-        for layer in self.model.layers:
-            x_1PD, keys_values = layer(x_1PD, prefix_cos_sin)
-            x_BTD, _ = layer(x_BTD, cos_sin, keys_values)
+        for layer, heads in zip(self.model.layers, past, strict=True):
+            x_BTD, _ = layer(x_BTD, rope, heads)
         return self.model.norm(x_BTD)
+
+    def run_prefix(self, tokens_P: Tensor) -> Prefix:
+        """Tokens that precede all rows, made ready for any number of forward passes."""
+        rope = self.rope.cos_sin(0, len(tokens_P), tokens_P.device)
+        x_1PD = self.model.embed_tokens(tokens_P[None])
+        heads = []
+        for layer in self.model.layers[:-1]:
+            x_1PD, projected = layer(x_1PD, rope, None)
+            heads.append(projected)
+        last = cast(Layer, self.model.layers[-1])
+        heads.append(last.self_attn.projections(last.input_layernorm(x_1PD)))
+        return Prefix(heads)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits [..., V], float32, of final hidden states [..., D]."""
-        return head_logits(hidden, head_matrix(self.head_weight))
+        return dense(hidden.to(self.head_weight.dtype), self.head_weight).float()
 
     @property
     def head_weight(self) -> Tensor:
@@ -212,3 +255,23 @@ class Decoder(nn.Module):
             else:
                 residual = name.endswith(("o_proj.weight", "down_proj.weight"))
                 parameter.normal_(0.0, small if residual else std, generator=generator)
+
+
+class PrefixedDecoder:
+    """A decoder behind tokens [P] that all rows share: they run once for any number of passes."""
+
+    def __init__(self, model: Decoder, prefix_P: Tensor):
+        self.model = model
+        self._heads = model.run_prefix(prefix_P).heads if len(prefix_P) else []
+        self._ends = [heads.detach().requires_grad_(heads.requires_grad) for heads in self._heads]
+
+    def __call__(self, tokens_BT: Tensor) -> Tensor:
+        """Final hidden states [B, T, D]; a backward pass ends at the prefix."""
+        return self.model(tokens_BT, prefix=Prefix(self._ends) if self._ends else None)
+
+    def backward(self) -> None:
+        """Through the prefix, once, with the gradients of all backward passes so far."""
+        pairs = zip(self._heads, self._ends, strict=True)
+        reached = [(heads, end.grad) for heads, end in pairs if end.grad is not None]
+        if reached:
+            torch.autograd.backward([h for h, _ in reached], [grad for _, grad in reached])

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -21,6 +21,7 @@ from aha.model.config import ModelConfig
 from aha.model.decoder import Decoder
 from aha.model.tokenizer import Tokenizer
 
+DecoderT = TypeVar("DecoderT", bound=Decoder)
 _COPY_AGAIN = "the file is damaged or half copied: copy or download it again"
 
 
@@ -58,6 +59,21 @@ def load_model(
 
     linear_dtype: see `Decoder`.
     """
+    model, tokenizer = load_decoder(
+        path, Decoder, dtype=dtype, linear_dtype=linear_dtype, device=device
+    )
+    return LoadedModel(model=model, tokenizer=tokenizer, config=model.config)
+
+
+def load_decoder(
+    path: str | Path,
+    kind: type[DecoderT],
+    *,
+    dtype: torch.dtype | None = torch.float32,
+    linear_dtype: torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[DecoderT, Tokenizer]:
+    """Like `load_model`, for a decoder with more parameters than a plain one (a scalar head)."""
     folder = Path(path)
     config = load_config(folder)
     tokenizer = Tokenizer.from_folder(folder, eos_token_ids=config.eos_token_ids)
@@ -68,9 +84,9 @@ def load_model(
             hint="tokenizer.json and config.json belong to different models",
         )
     with torch.device("meta"):
-        model = Decoder(config, linear_dtype=linear_dtype)
+        model = kind(config, linear_dtype=linear_dtype)
     _load_weights(model, folder, dtype, torch.device(device))
-    return LoadedModel(model=model, tokenizer=tokenizer, config=config)
+    return model, tokenizer
 
 
 def _read_json(path: Path) -> dict[str, Any]:

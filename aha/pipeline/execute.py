@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aha.errors import UserError, nearest
 from aha.pipeline.files import remove_folder, truncate_jsonl, write_json
 from aha.pipeline.progress import Progress, format_seconds
 from aha.pipeline.ranks import Ranks
@@ -21,15 +22,26 @@ class Attempt:
     output: Path | None
     """Of a stage that is already finished."""
     resume_from: Path | None
+    is_skipped: bool = False
+    """Left as it is: another stage is the only one to run."""
 
 
-def execute(run: RunDir, stages: Sequence[Stage[Any]], ranks: Ranks) -> dict[str, Path]:
-    """Run every stage on every rank; rank 0 writes. Returns the outputs by stage name."""
+def execute(
+    run: RunDir, stages: Sequence[Stage[Any]], ranks: Ranks, *, only: str | None = None
+) -> dict[str, Path]:
+    """Run every stage on every rank; rank 0 writes. Returns the outputs by stage name.
+
+    only: run no stage but this one (rank 0 decides it for all); see `check_inputs`.
+    """
     log = Progress(enabled=ranks.is_main)
     outputs: dict[str, Path] = {}
     for index, stage in enumerate(stages):
-        attempt = ranks.broadcast(_prepare(run, index, stage) if ranks.is_main else None)
+        attempt = ranks.broadcast(_prepare(run, index, stage, only) if ranks.is_main else None)
         assert attempt is not None
+        if attempt.is_skipped:
+            if attempt.output is not None:
+                outputs[stage.identity] = attempt.output
+            continue
         title = f"[{index + 1}/{len(stages)}] {stage.name}"
         if attempt.output is not None:
             log.note(f"{title}: done before, {attempt.output}")
@@ -44,13 +56,66 @@ def execute(run: RunDir, stages: Sequence[Stage[Any]], ranks: Ranks) -> dict[str
         if ranks.is_main:
             seconds = _finish(run, index, attempt.directory, result)
             log.note(f"{title}: done in {format_seconds(seconds)}, {outputs[stage.identity]}")
-    return {stage.name: outputs[stage.identity] for stage in stages}
+    return {stage.name: outputs[stage.identity] for stage in stages if stage.identity in outputs}
 
 
-def _prepare(run: RunDir, index: int, stage: Stage[Any]) -> Attempt:
+def named_stage(stages: Sequence[Stage[Any]], name: str) -> Stage[Any]:
+    """The stage called `name`. UserError with the nearest name when there is none."""
+    found = next((stage for stage in stages if stage.name == name), None)
+    if found is None:
+        names = [stage.name for stage in stages]
+        near = nearest(name, names)
+        known = f"stages: {', '.join(names)}"
+        hint = f"did you mean {near}? {known}" if near else known
+        raise UserError(f"there is no stage {name!r}", hint=hint)
+    return found
+
+
+def dependents(stages: Sequence[Stage[Any]], first: Stage[Any]) -> list[Stage[Any]]:
+    """A stage and all that read from it, directly or not, in order."""
+    found = {first.identity}
+    for stage in stages:
+        if any(given.identity in found for given in stage.inputs.values()):
+            found.add(stage.identity)
+    return [stage for stage in stages if stage.identity in found]
+
+
+def forget(run: RunDir, stages: Sequence[Stage[Any]], name: str) -> list[str]:
+    """Delete a stage and what depends on it from a run; the names of those that were there."""
+    gone = {stage.identity for stage in dependents(stages, named_stage(stages, name))}
+    deleted = []
+    for stage, row in zip(stages, run.record["stages"], strict=True):
+        if stage.identity in gone:
+            if (run.path / row["dir"]).exists():
+                deleted.append(stage.name)
+            remove_folder(run.path / row["dir"])
+            row.pop("seconds", None)
+    if stages[-1].identity in gone:
+        run.record.pop("headline", None)
+    run.update(status="stopped")
+    return deleted
+
+
+def check_inputs(run: RunDir, stages: Sequence[Stage[Any]], name: str) -> None:
+    """UserError when a stage reads from one that is not finished."""
+    rows = {stage.identity: row for stage, row in zip(stages, run.record["stages"], strict=True)}
+    missing = [
+        given.name
+        for given in named_stage(stages, name).inputs.values()
+        if isinstance(given, Stage)
+        and finished_output(run.path / rows[given.identity]["dir"]) is None
+    ]
+    if missing:
+        hint = f"run it first: --only {missing[0]}, or everything with --resume"
+        raise UserError(f"{name} reads from {', '.join(missing)}, not finished yet", hint=hint)
+
+
+def _prepare(run: RunDir, index: int, stage: Stage[Any], only: str | None) -> Attempt:
     """Decide how to go about a stage and clear away what a killed attempt left half done."""
     directory = run.path / run.record["stages"][index]["dir"]
     output = finished_output(directory)
+    if only is not None and stage.name != only:
+        return Attempt(directory, output, None, is_skipped=True)
     if output is not None:
         return Attempt(directory, output, None)
     (directory / "DONE.json").unlink(missing_ok=True)

@@ -1,7 +1,10 @@
 """What this machine has: cores that may be used, memory, accelerators."""
 
+import ctypes
+import gc
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +32,32 @@ def memory_bytes() -> int | None:
         return None
     limit = _read("/sys/fs/cgroup/memory.max")
     return min(total, int(limit)) if limit.isdigit() else total
+
+
+def peak_memory_bytes() -> int:
+    """Most physical memory that this process has held, since the last `reset_peak_memory`."""
+    found = re.search(r"^VmHWM:\s*(\d+) kB", _read("/proc/self/status"), re.MULTILINE)
+    if found:
+        return int(found.group(1)) * 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def reset_peak_memory() -> bool:
+    """Give freed memory back and measure the peak anew from here; False where that is not possible.
+
+    Without it the peak of a process never falls, so work that comes after greedier work in the same
+    process cannot be told apart from it. Linux with glibc.
+    """
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def cpu_flags() -> set[str]:

@@ -38,6 +38,10 @@ class Ranks:
         share: Items = items[bounds[0] : bounds[1]]  # type: ignore[assignment]
         return share
 
+    def deal(self, items: Sequence[T]) -> list[T]:
+        """Every n-th item, like cards: each kind of a list that has kinds in a row is divided."""
+        return list(items[self.rank :: self.world_size])
+
     def sum(self, *values: float) -> list[float]:
         """Each value summed over the ranks, in float64."""
         if self.is_alone:

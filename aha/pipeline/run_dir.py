@@ -35,9 +35,12 @@ class RunDir:
     @property
     def is_done(self) -> bool:
         """Every stage has left its output."""
-        return self.record["status"] == "done" and all(
-            finished_output(self.path / stage["dir"]) for stage in self.record["stages"]
-        )
+        return self.record["status"] == "done" and self.has_all_outputs
+
+    @property
+    def has_all_outputs(self) -> bool:
+        """Every stage has left its output, whatever the status says."""
+        return all(finished_output(self.path / stage["dir"]) for stage in self.record["stages"])
 
     def update(self, **values: Any) -> None:
         """Change keys of run.json."""
@@ -79,7 +82,7 @@ class RunDir:
         except Exception as failure:
             self._note_failure(failure)
             raise
-        self.update(status="done")
+        self.update(status="done" if self.has_all_outputs else "stopped")
 
     def fail(self, failure: BaseException) -> None:
         """Write that the run failed, and why."""

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from aha.pipeline.machine import default_ranks
-from aha.pipeline.stage import Stage, StageContext, StageResult
+from aha.pipeline.stage import Stage
+from aha.recipes import loops
 from aha.recipes.recipe import Recipe, RecipeConfig
 from aha.trainers.config import PretrainConfig
 
@@ -18,7 +19,7 @@ class BaseConfig(RecipeConfig):
 
 def stages(config: BaseConfig) -> list[Stage[Any]]:
     """Pre-train from random weights."""
-    return [Stage("base", config.base, _train)]
+    return [Stage("base", config.base, loops.pretrain)]
 
 
 def resolve(config: BaseConfig) -> BaseConfig:
@@ -41,12 +42,6 @@ def sentence(config: BaseConfig) -> str:
         f"{base.batch_rows * base.row_tokens:,} tokens an update on {share}; "
         f"{base.num_steps:,} updates, {base.num_tokens:,} tokens."
     )
-
-
-def _train(ctx: StageContext[PretrainConfig]) -> StageResult:
-    from aha.trainers.pretrain import train
-
-    return train(ctx)
 
 
 RECIPE = Recipe(

@@ -7,6 +7,7 @@ own value yields to an algorithm that the user chose.
 
 import functools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,7 +77,7 @@ def with_templates_beside(folder: Path, table: Table) -> dict[str, Any]:
     for stage, values in table.items():
         name = values.get("template") if isinstance(values, dict) else None
         if isinstance(name, str) and is_file(folder / name):
-            out[stage] = {**values, "template": str(folder / name)}
+            out[stage] = {**values, "template": os.path.normpath(folder / name)}
     return out
 
 
@@ -109,13 +110,19 @@ def _known(kind: type[Config], key: str, option: str, value: Any) -> Any:
 
 def as_toml(config: Config) -> str:
     """A config as TOML that `read_preset` takes back, every key with its description."""
-    stages = stage_configs(type(config))
-    own = {key: value for key, value in config.table().items() if key not in stages}
-    blocks = [_toml_lines(type(config), own)]
-    for name, kind in stages.items():
-        blocks.append(f"\n[{name}]")
-        blocks.append(_toml_lines(kind, getattr(config, name).table()))
-    return "\n".join(block for block in blocks if block).strip()
+    return "\n".join(_toml_blocks(config, "")).strip()
+
+
+def _toml_blocks(config: Config, name: str) -> list[str]:
+    """The keys of a table, then the tables inside it under dotted names."""
+    kind, inner = type(config), stage_configs(type(config))
+    own = {key: value for key, value in config.table().items() if key not in inner}
+    blocks = [f"\n[{name}]"] if name else []
+    blocks += [lines] if (lines := _toml_lines(kind, own)) else []
+    for key in inner:
+        dotted = f"{name}.{key}" if name else key
+        blocks += _toml_blocks(getattr(config, key), dotted)
+    return blocks
 
 
 def _toml_lines(kind: type[Config], table: Table) -> str:

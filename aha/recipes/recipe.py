@@ -45,6 +45,9 @@ class Recipe(Generic[ConfigT]):
 
 RECIPES: Mapping[str, str] = {
     "zero": "R1-Zero: reinforcement learning on a base model, then evaluation",
+    "r1": "R1: cold start, two fine-tunings, two RL stages, reward models, a table of all models",
+    "distill": "a teacher's samples make a small model reason; compared with RL on it alone",
+    "ablation": "one choice of R1 against another: PPO, no language reward, no cold start, ...",
     "base": "pre-train the small embedded base model from nothing",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aha.config import build
 from aha.errors import UserError
-from aha.pipeline.execute import execute
+from aha.pipeline.execute import check_inputs, execute, forget, named_stage
 from aha.pipeline.launch import launched
 from aha.pipeline.progress import Progress
 from aha.pipeline.ranks import Ranks
@@ -15,6 +15,7 @@ from aha.pipeline.run_dir import RunDir, is_run, next_run_path, open_run, read_r
 from aha.pipeline.stage import Stage
 from aha.recipes.presets import load_config
 from aha.recipes.recipe import Recipe, RecipeConfig, load_recipe
+from aha.recipes.red_team import try_rewards
 
 RUNS = Path("runs")
 
@@ -79,28 +80,43 @@ def run(
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
+    from_stage: str | None = None,
+    only: str | None = None,
 ) -> Path:
     """Run a recipe to its end and return the run directory. Finished work is not done again.
 
-    `overrides` are texts as after --set. UserError for a mistake, HealthError when a health rule
-    stops the run; Ctrl-C leaves a run that `resume=True` continues.
+    `overrides` are texts as after --set. `from_stage` forgets that stage of the run `out`, and what
+    depends on it, and goes on from there; `only` runs one stage, whose inputs have to be finished.
+    UserError for a mistake, HealthError when a health rule stops the run; Ctrl-C leaves a run that
+    `resume=True` continues.
     """
     path = Path(out) if out is not None else next_run_path(RUNS, recipe)
     log = Progress()
+    if from_stage is not None and (out is None or not is_run(path)):
+        raise UserError("--from goes on with a run", hint="name its directory with --out")
+    resume = resume or from_stage is not None or only is not None
     previous = read_run(path) if is_run(path) and resume else None
     todo = plan(
         recipe, preset=preset, model=model, task=task, overrides=overrides, previous=previous
     )
+    for name in filter(None, (from_stage, only)):
+        named_stage(todo.stages, name)
     opened = open_run(
         path, recipe=recipe, config=todo.config.table(), stages=todo.stages, resume=resume
     )
     try:
+        if from_stage is not None:
+            gone = forget(opened, todo.stages, from_stage)
+            log.note(f"forgotten: {', '.join(gone) or 'nothing, none had begun'}")
+        if only is not None:
+            check_inputs(opened, todo.stages, only)
         if opened.is_done:
             log.note(f"{path} is finished; see it with: aha show {path}")
             return path
         log.note(f"aha run {recipe} -> {path}")
         log.note(todo.sentence)
-        _run_stages(opened, todo)
+        try_rewards(opened, todo.stages, log)
+        _run_stages(opened, todo, only)
     except KeyboardInterrupt:
         log.note(f"\nstopped; go on with: {resume_command(opened)}")
         raise
@@ -118,7 +134,7 @@ def work(argument: str, ranks: Ranks) -> None:
     execute(RunDir(path, record), recipe.stages(config), ranks)
 
 
-def _run_stages(opened: RunDir, todo: Plan) -> None:
+def _run_stages(opened: RunDir, todo: Plan, only: str | None) -> None:
     def show_failure(failure: BaseException) -> None:
         opened.fail(failure)
         hint = failure.hint if isinstance(failure, UserError) else None
@@ -130,4 +146,4 @@ def _run_stages(opened: RunDir, todo: Plan) -> None:
             "aha.recipes.run:work", str(opened.path), todo.ranks, on_failure=show_failure
         ) as ranks,
     ):
-        execute(opened, todo.stages, ranks)
+        execute(opened, todo.stages, ranks, only=only)

@@ -13,9 +13,11 @@ from aha.errors import UserError, nearest
 from aha.evals.config import EvaluateConfig
 from aha.pipeline.machine import default_ranks
 from aha.pipeline.sources import Source, is_file, model_source
-from aha.pipeline.stage import Stage, StageContext, StageResult
+from aha.pipeline.stage import Stage
+from aha.recipes import loops
 from aha.recipes.recipe import Recipe, RecipeConfig
 from aha.tasks.registry import load_task
+from aha.tasks.sources.reference import task_files
 from aha.trainers.config import GrpoConfig
 
 NAMED_TEMPLATES = [name for name in TEMPLATES if name != "custom"]
@@ -38,11 +40,11 @@ def stages(config: ZeroConfig) -> list[Stage[Any]]:
     base = model_source(config.model)
     rl, evaluation = config.zero, config.evaluate
     files = prompt_files(rl.task, rl.template)
-    zero = Stage("zero", rl, _train, {"model": base, **files})
+    zero = Stage("zero", rl, loops.reinforce, {"model": base, **files})
     files = prompt_files(evaluation.task or rl.task, evaluation.template or rl.template)
     return [
         zero,
-        Stage("evaluate", evaluation, _evaluate, {"model": zero, "base": base, **files}),
+        Stage("evaluate", evaluation, loops.evaluate, {"model": zero, "base": base, **files}),
     ]
 
 
@@ -88,20 +90,10 @@ def prompt_files(tasks: tuple[str, ...], template: str) -> dict[str, Source]:
         known = f"templates: {', '.join(NAMED_TEMPLATES)}, or a text file with {{question}} in it"
         hint = f"did you mean {near}? {known}" if near else known
         raise UserError(f"unknown template {template!r}", hint=hint)
-    names = [*(("task", name) for name in tasks), ("template", template)]
-    return {f"{kind} {n}": Source(n, Path(n)) for kind, n in names if is_file(n)}
-
-
-def _train(ctx: StageContext[GrpoConfig]) -> StageResult:
-    from aha.trainers.grpo import train
-
-    return train(ctx)
-
-
-def _evaluate(ctx: StageContext[EvaluateConfig]) -> StageResult:
-    from aha.evals.stage import evaluate
-
-    return evaluate(ctx)
+    files = {f"task {path}": Source(str(path), path) for task in tasks for path in task_files(task)}
+    if template not in NAMED_TEMPLATES:
+        files[f"template {template}"] = Source(template, Path(template))
+    return files
 
 
 RECIPE = Recipe(

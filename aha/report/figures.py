@@ -31,6 +31,17 @@ class Series:
     style: Literal["measured", "training", "plain"]
     """Held-out measurements have dots and a band; training batches are a thin line."""
     color: int
+    quiet: bool = False
+    """Drawn, but not listed in the legend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A stretch of the step axis that belongs to one stage: its step 0 is at `start`."""
+
+    name: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,8 @@ class Figure:
     series: list[Series] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     from_zero: bool = True
+    bands: list[Band] = field(default_factory=list)
+    """Stages one after the other; empty where the figure is of one stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +188,7 @@ def _draw(spec: FigureSpec, stage: StageData, used: set[str], rows: list[Row]) -
         alone = len(keys) == 1
         color = (0 if num_tasks < 2 else MUTED) if num_tasks or alone else index
         style: Literal["training", "plain"] = "training" if num_tasks else "plain"
-        series.append(Series(name=name, points=_points(rows, key), style=style, color=color))
+        series.append(Series(name=name, points=points_of(rows, key), style=style, color=color))
     if not series or (spec.hide_zero and not any(p[1] for line in series for p in line.points)):
         return None
     return Figure(
@@ -196,7 +209,7 @@ def _measured(spec: FigureSpec, stage: StageData, used: set[str]) -> list[Series
     series = []
     for index, task in enumerate(tasks):
         key = f"eval/{task}/{spec.measure}"
-        points = _points(stage.metrics, key, thin=True)
+        points = points_of(stage.metrics, key, thin=True)
         if points:
             used |= {key, f"{key}_stderr", f"{key}_n"}
             name = task if len(tasks) > 1 else "unseen problems"
@@ -216,7 +229,7 @@ def _matches(name: str, pattern: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("/*") else name == pattern
 
 
-def _points(rows: list[Row], key: str, *, thin: bool = False) -> list[list[float]]:
+def points_of(rows: list[Row], key: str, *, thin: bool = False) -> list[list[float]]:
     """[step, value(, standard error)] of a metric, at most MAX_POINTS of them.
 
     Long curves are averaged over equal stretches; measurements (`thin`) are picked instead, because
@@ -257,7 +270,7 @@ def _generic(stage: StageData, used: set[str]) -> list[Figure]:
             id=f"metric-{index}",
             title=key,
             unit="number",
-            series=[Series(name=key, points=_points(stage.metrics, key), style="plain", color=0)],
+            series=[Series(name=key, points=points_of(stage.metrics, key), style="plain", color=0)],
             from_zero=False,
         )
         for index, key in enumerate(left[:MAX_GENERIC_FIGURES])

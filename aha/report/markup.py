@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from aha.chat.grammar import parse_response
+from aha.chat.grammar import THINK_CLOSE, parse_response
 from aha.evals.corrections import Correction, thought_of
 from aha.rewards.reflection import find_reflection_words
 
@@ -49,9 +49,9 @@ def mark_up(
 ) -> list[Piece]:
     """[classes, text] pieces whose texts make up `text` (as `visible` shows it).
 
-    Classes: `k` thought, `a` answer, `o` anything else (tags too); then `r` reflection word, `m`
-    word of another language, and the marks of corrections. `corrections` come with the place of the
-    thought in the text.
+    Classes: `k` thought, `a` answer, `s` summary after the thought, `o` anything else (tags too);
+    then `r` reflection word, `m` word of another language, and the marks of corrections.
+    `corrections` come with the place of the thought in the text.
     """
     spans = list(_parts(text))
     thought_start, thought_end, _ = next((span for span in spans if span[2] == "k"), (0, 0, ""))
@@ -76,6 +76,8 @@ def _parts(text: str) -> Iterator[Span]:
         yield start, min(start + len(thought), answer_start), "k"
     if answer:
         yield answer_start, answer_start + len(answer), "a"
+    elif THINK_CLOSE in text:
+        yield text.rfind(THINK_CLOSE) + len(THINK_CLOSE), len(text), "s"
 
 
 def _found(pattern: re.Pattern[str], text: str, start: int, end: int, mark: str) -> list[Span]:

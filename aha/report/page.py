@@ -6,14 +6,14 @@ hash keeps it so: the page can load nothing, and only its own script runs.
 
 import base64
 import hashlib
-import html
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from aha.report.across import across_groups, pipeline_stages
 from aha.report.corrections import correction_lines
 from aha.report.figures import as_json, figure_groups
 from aha.report.formats import (
@@ -27,18 +27,33 @@ from aha.report.formats import (
 )
 from aha.report.judgement import judgement_figures, judgement_rows
 from aha.report.markup import visible
+from aha.report.models import MULTI_STAGE, compared_names, headline_outcomes, model_table
 from aha.report.outcomes import Outcome, headline_of, majority_of, outcomes, task_names
 from aha.report.reader import RunData
 from aha.report.samples import EmbeddedSamples, embed_samples, inert, moment_json
-from aha.report.summary import stage_table, status_line
+from aha.report.sections import data_section, lineage_section, models_section
+from aha.report.summary import status_line, warnings_of
 from aha.report.survey import Survey, survey_samples
+from aha.report.tags import escape, section, table
 
 MAX_PAGE_BYTES = 3_000_000
-SCRIPTS = ("plots.js", "samples.js")
+SCRIPTS = ("plots.js", "samples.js", "models.js", "start.js")
+NAV = {
+    "models": "Models",
+    "lineage": "Lineage",
+    "figures": "Figures",
+    "problems": "Problems",
+    "datasets": "Data",
+    "moments": "Moments",
+    "samples": "Samples",
+    "stages": "Stages",
+    "configuration": "Configuration",
+}
 RECIPES = {
     "zero": "R1-Zero: reinforcement learning with rule rewards, straight on a base model",
     "r1": "DeepSeek-R1: cold start, reasoning RL, rejection sampling with SFT, RL for everything",
     "distill": "Distillation: a small model learns from the samples of a large one",
+    "ablation": "Ablation: one choice of R1 against another",
     "base": "Pre-training of a base model",
 }
 CONFIG_FACTS = (
@@ -68,13 +83,16 @@ def page_bytes(run: RunData, *, max_bytes: int = MAX_PAGE_BYTES) -> bytes:
 
 def page_data(run: RunData, survey: Survey) -> dict[str, Any]:
     """What the page's script draws, without the samples."""
-    majority = majority_of(outcomes(run))
+    majority = None if run.recipe in MULTI_STAGE else majority_of(outcomes(run))
+    models = model_table(run)
     stages = []
-    for stage in run.with_metrics():
+    for stage in pipeline_stages(run):
         groups = as_json(figure_groups(stage, majority=majority))
         stages.append({"name": visible(stage.name), "groups": groups})
     return {
         "stages": stages,
+        "across": as_json(across_groups(run)),
+        "models": [visible(name) for name in models.models] if models else [],
         "sampledStages": [visible(stage.name) for stage in run.stages],
         "numSampledStages": len({key.stage for key in survey.groups if not key.when}),
         "moments": {
@@ -93,13 +111,15 @@ def _fill(run: RunData, survey: Survey, data: dict[str, Any], samples: EmbeddedS
     rest = json.dumps(data | {"samplesNote": note}, ensure_ascii=False, separators=(",", ":"))
     groups = ",".join(samples.groups)
     filled = Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
-        title=_escape(f"{run.name} - aha"),
-        name=_escape(run.name),
-        status=_escape(run.status),
-        status_class=_escape(run.status if run.status.isalpha() else "unknown"),
+        title=escape(f"{run.name} - aha"),
+        name=escape(run.name),
+        status=escape(run.status),
+        status_class=escape(run.status if run.status.isalpha() else "unknown"),
         lead=_lead(run),
         nav=_nav(),
         tiles=_tiles(run),
+        models=models_section(run) + lineage_section(run),
+        datasets=data_section(run),
         judgement=_judgement(run, survey),
         facts=_facts(run),
         footer=_footer(run),
@@ -116,10 +136,6 @@ def _hash_of(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _escape(value: Any) -> str:
-    return html.escape(visible(str(value)))
-
-
 def _samples_note(survey: Survey, samples: EmbeddedSamples) -> str:
     shown, left_out = len(samples.groups), samples.num_groups_left_out
     if not left_out and not survey.num_steps_skipped:
@@ -133,10 +149,11 @@ def _samples_note(survey: Survey, samples: EmbeddedSamples) -> str:
 
 def _lead(run: RunData) -> str:
     """One or two sentences: what was trained, on what, how long."""
-    facts = _trained_on(dict(config_facts(run.config)))
+    facts = _trained_on(dict(config_facts(run.config, _facts_of(run))))
     sentences = [RECIPES.get(run.recipe, f"Recipe {run.recipe}"), facts, status_line(run)]
     sentences.append(str(run.info.get("error") or ""))
-    return _escape(" ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text))
+    sentences += [f"warning: {text}" for text in warnings_of(run)]
+    return escape(" ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text))
 
 
 def _trained_on(facts: dict[str, str]) -> str:
@@ -147,11 +164,18 @@ def _trained_on(facts: dict[str, str]) -> str:
     return ", ".join([*named, steps] if steps else named)
 
 
-def config_facts(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts_of(run: RunData) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """In a recipe of many stages, steps and prompts are those of none of them in particular."""
+    return CONFIG_FACTS[:2] if run.recipe in MULTI_STAGE else CONFIG_FACTS
+
+
+def config_facts(
+    config: Mapping[str, Any], facts: Sequence[tuple[str, tuple[str, ...]]] = CONFIG_FACTS
+) -> list[tuple[str, str]]:
     """The few settings that say what was trained, wherever in the configuration they stand."""
     flat = dict(flatten(config))
     found = []
-    for name, keys in CONFIG_FACTS:
+    for name, keys in facts:
         values = (value for key in keys for full, value in flat.items() if _ends(full, key))
         if (value := next(values, None)) is not None:
             found.append((name, value))
@@ -174,29 +198,30 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _nav() -> str:
-    sections = ("figures", "moments", "samples", "stages", "configuration")
-    return "".join(f'<a href="#{name}">{name.capitalize()}</a>' for name in sections)
+    return "".join(f'<a href="#{name}">{title}</a>' for name, title in NAV.items())
 
 
 def _tiles(run: RunData) -> str:
-    rows = outcomes(run)
+    rows = headline_outcomes(run)
     if not rows:
         return ""
     tiles = "".join(_tile(row) for row in rows)
-    notes = "".join(f'<p class="note said">{_escape(line)}</p>' for line in correction_lines(run))
+    notes = "".join(f'<p class="note said">{escape(line)}</p>' for line in correction_lines(run))
     label = "Held-out problems, before and after"
+    if names := compared_names(run):
+        notes += f'<p class="note said">{escape(names)}, on held-out prompts.</p>'
     return f'<dl class="tiles" aria-label="{label}">{tiles}</dl>{notes}{_by_task(run)}'
 
 
 def _by_task(run: RunData) -> str:
     """A line for each task where there are several; the tiles above show one or a mean."""
     tasks = task_names(run)
-    if len(tasks) < 2:
+    if len(tasks) < 2 or run.recipe in MULTI_STAGE:
         return ""
     found = {task: {row.spec.name: row for row in outcomes(run, task)} for task in tasks}
     labels = list(dict.fromkeys(label for rows in found.values() for label in rows))
     cells = ([task, *(_before_after(rows.get(x)) for x in labels)] for task, rows in found.items())
-    return _table(["task, before -> after", *labels], cells)
+    return table(["task, before -> after", *labels], cells)
 
 
 def _before_after(row: Outcome | None) -> str:
@@ -213,11 +238,11 @@ def _tile(row: Outcome) -> str:
     error = f' <span class="unit">{PLUS_MINUS}{stderr}</span>' if stderr else ""
     before = f"from {format_measured(row.before, unit)}" if row.before else "&nbsp;"
     return (
-        f'<div class="tile"><dt>{_escape(row.spec.name)}</dt>'
+        f'<div class="tile"><dt>{escape(row.spec.name)}</dt>'
         f'<dd class="value">{value}{error}</dd><dd class="from">{before}</dd>'
         f'<dd class="from change">{format_change(row)}</dd>'
         f'<dd class="bars" aria-hidden="true">{_bars(row)}</dd>'
-        f'<dd class="why">{_escape(row.spec.explanation)}</dd></div>'
+        f'<dd class="why">{escape(row.spec.explanation)}</dd></div>'
     )
 
 
@@ -236,30 +261,13 @@ def _judgement(run: RunData, survey: Survey) -> str:
     rows = judgement_rows(run, survey)
     if not rows:
         return ""
-    return _table(rows[0], rows[1:])
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain text that scrolls by itself on a narrow screen."""
-    head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_escape(c)}</td>" for c in row) + "</tr>" for row in rows
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return table(rows[0], rows[1:])
 
 
 def _facts(run: RunData) -> str:
-    """Stages, the models of an R1 run, the configuration."""
-    stages, settings = _stages(run) + _models(run), _settings(run)
-    parts = (("stages", "Stages", stages), ("configuration", "Configuration", settings))
-    return "".join(
-        f'<section id="{name}" class="facts"><h2>{title}</h2>{body}</section>'
-        for name, title, body in parts
-        if body
-    )
+    """Stages and the configuration."""
+    parts = (("stages", "Stages", _stages(run)), ("configuration", "Configuration", _settings(run)))
+    return "".join(section(*part) for part in parts)
 
 
 def _stages(run: RunData) -> str:
@@ -268,26 +276,7 @@ def _stages(run: RunData) -> str:
          Path(stage.output).name if stage.output else "")
         for stage in run.stages
     ]  # fmt: skip
-    return _table(("stage", "status", "time", "folder", "output"), rows)
-
-
-def _models(run: RunData) -> str:
-    models = {name: row for name, row in stage_table(run).items() if isinstance(row, dict)}
-    metrics = list(dict.fromkeys(metric for row in models.values() for metric in row))
-    if not metrics:
-        return ""
-    rows = [
-        [metric, *(_model_cell(row.get(metric)) for row in models.values())] for metric in metrics
-    ]
-    return f'<h3 class="stage-title">Models</h3>{_table(["metric", *models], rows)}'
-
-
-def _model_cell(cell: Any) -> str:
-    if not isinstance(cell, Mapping) or not isinstance(cell.get("value"), int | float):
-        return DASH
-    stderr = cell.get("stderr")
-    error = f" {PLUS_MINUS}{stderr:.2g}" if isinstance(stderr, int | float) else ""
-    return f"{cell['value']:.4g}{error}"
+    return table(("stage", "status", "time", "folder", "output"), rows)
 
 
 def _settings(run: RunData) -> str:
@@ -306,7 +295,7 @@ def _settings(run: RunData) -> str:
 
 def _pairs(values: Mapping[str, Any]) -> str:
     rows = "".join(
-        f'<tr><td class="code">{_escape(key)}</td><td class="code">{_escape(value)}</td></tr>'
+        f'<tr><td class="code">{escape(key)}</td><td class="code">{escape(value)}</td></tr>'
         for key, value in flatten(values)
     )
     return f'<div class="scroll"><table class="two"><tbody>{rows}</tbody></table></div>'
@@ -321,7 +310,7 @@ def _footer(run: RunData) -> str:
     )
     started = f", started {run.info['started']}" if run.info.get("started") else ""
     made_by = f"aha {version}".strip()
-    return _escape(
+    return escape(
         f"{made_by}, run {run.path.resolve().name}{started}. This page is one file and loads "
         "nothing. Figures after DeepSeek-R1 (arXiv 2501.12948)."
     )

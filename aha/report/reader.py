@@ -17,6 +17,7 @@ from aha.pipeline.run_dir import run_status
 Row = dict[str, Any]
 MAX_LINE_CHARS = 4_000_000
 """A longer line of a samples file is skipped: no sample is that long, and pages are bounded."""
+MAX_MASK_CHARS = 6_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,12 @@ class StageData:
     timing: list[Row] = field(default_factory=list)
     sample_files: dict[int, Path] = field(default_factory=dict)
     """Step -> file."""
+    inputs: dict[str, Row] = field(default_factory=dict)
+    """Name -> what came in: `kind` (source or stage), `value`, `identity`."""
+    funnel: Row = field(default_factory=dict)
+    """funnel.json of a data stage."""
+    mask: str = ""
+    """The beginning of mask.txt of a fine-tuning: its trained tokens stand in [[ ]]."""
 
     @property
     def last_step(self) -> int | None:
@@ -183,6 +190,11 @@ def _read_stage(folder: Path, entry: Row, status: str) -> StageData:
         metrics=_by_step(read_jsonl(path / "metrics.jsonl")),
         timing=timing,
         sample_files=_sample_files(path / "samples"),
+        inputs={
+            name: _mapping(given) for name, given in _read_object(path / "inputs.json").items()
+        },
+        funnel=_read_object(path / "funnel.json"),
+        mask=_read_text(path / "mask.txt", MAX_MASK_CHARS),
     )
 
 
@@ -217,6 +229,15 @@ def _read_object(path: Path) -> Row:
         return _parse_object(path.read_text(encoding="utf-8", errors="replace")) or {}
     except OSError:
         return {}
+
+
+def _read_text(path: Path, limit: int) -> str:
+    """The beginning of a text file; nothing where there is none."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(limit)
+    except OSError:
+        return ""
 
 
 def as_number(value: Any) -> float | None:

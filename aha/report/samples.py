@@ -17,6 +17,7 @@ from aha.report.survey import (
     locate_corrections,
     spread_evenly,
     text_of,
+    when_of,
 )
 
 MAX_SAMPLE_CHARS = 8_000
@@ -25,6 +26,8 @@ MAX_SAMPLES_PER_GROUP = 64
 BYTES_PER_CHAR, BYTES_PER_SAMPLE = 2.5, 400
 """A guess at what a text takes on the page with its marks; the exact size is measured later."""
 NUM_FOLLOWED_PROBLEMS, NUM_FOLLOWED_STEPS = 6, 8
+MAX_COMPARED_GROUPS = 256
+"""Held-out problems through all models of a run: these come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ def moment_json(moment: Moment) -> dict[str, Any]:
     return {
         "stage": moment.stage,
         "step": moment.row.get("step"),
-        "when": _text(moment.row, "when"),
+        "when": visible(when_of(moment.row)),
         "problem": _text(moment.row, "problem_id"),
         "question": _text(moment.row, "question"),
         "gold": _text(moment.row, "gold"),
@@ -80,7 +83,8 @@ def _rank(survey: Survey) -> Iterator[GroupKey]:
     for key in survey.groups:
         by_problem[key.stage, key.problem_id].append(key)
         by_step[key.stage, key.step, key.when].append(key)
-    seen: dict[GroupKey, None] = {}
+    compared = [key for key in survey.groups if key.when not in ("", "before", "after")]
+    seen = dict.fromkeys(compared[:MAX_COMPARED_GROUPS])
     recurring = sorted(
         (keys for keys in by_problem.values() if len(keys) > 1), key=len, reverse=True
     )
@@ -160,7 +164,7 @@ def _sample_json(row: Row, located: Located) -> dict[str, Any]:
         language=language if isinstance(language, str) else "",
         corrections=located.pairs(),
     )
-    is_trained_on = not row.get("when")  # evaluations do not weigh rewards
+    is_trained_on = not when_of(row)  # evaluations do not weigh rewards
     parts = row.get("rewards")
     rewards = parts.items() if isinstance(parts, dict) else ()
     return {

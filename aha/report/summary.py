@@ -1,5 +1,6 @@
 """`aha show RUN`: the headline before and after, the curve, the stages; as a table or as JSON."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -11,20 +12,35 @@ from aha.report.corrections import correction_lines
 from aha.report.formats import (
     DASH,
     MAX_SPARKS,
+    PLUS_MINUS,
     format_change,
     format_measured,
     format_number,
     format_seconds,
+    format_value,
     sparkline,
+)
+from aha.report.markup import visible
+from aha.report.models import (
+    MULTI_STAGE,
+    MetricRow,
+    compared_names,
+    headline_outcomes,
+    model_table,
+    recorded_table,
+    table_headline,
 )
 from aha.report.outcomes import EVAL_KEY, Outcome, full_headline, outcomes, task_names
 from aha.report.reader import RunData, StageData
+from aha.report.stages import kind_of, result_of
 
 CURVE_STEPS = 64
 """How many of the last logged values a sparkline shows."""
 CURVE_KEYS = ("reward/mean", "rollout/length_tokens", "rollout/reflection", "rollout/entropy")
 MAX_CURVES = 8
-COLUMN_GAP, MIN_SPARKS = 3, 8
+CURVES_A_STAGE, LONG_RUN_SKIPS = 2, ("reward/mean",)
+BEST = "*"
+COLUMN_GAP, MODELS_GAP, MIN_SPARKS = 3, 2, 8
 QUIET_AFTER = timedelta(minutes=15)
 """A run that claims to be running and has not written for this long is said to be quiet."""
 
@@ -47,16 +63,11 @@ def show_json(run: RunData) -> dict[str, Any]:
         ],
         "headline": full_headline(run),
     }
-    if run.recipe == "r1":
-        shown["stage_table"] = stage_table(run)
+    if run.recipe in MULTI_STAGE:
+        recorded = {k: v for k, v in shown["headline"].items() if k != "stage_table"}
+        shown["headline"] = recorded | table_headline(run)
+        shown["stage_table"] = recorded_table(run)
     return shown
-
-
-def stage_table(run: RunData) -> dict[str, Any]:
-    """{model name: {metric: {"value", "stderr", "n"}}} as the run recorded it, else empty."""
-    sources = [run.info, *(stage.summary for stage in reversed(run.stages))]
-    found = (source.get("stage_table") for source in sources)
-    return next((table for table in found if isinstance(table, dict) and table), {})
 
 
 def summary_text(run: RunData, *, width: int = 96) -> str:
@@ -81,14 +92,24 @@ class _Summary:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(title(self.run), style="bold")
         yield Text(status_line(self.run), style="dim")
+        for warning in warnings_of(self.run):
+            yield Text(f"WARNING: {visible(warning)}", style="yellow")
         parts = (
             _headline(self.run),
             _looking_back(self.run),
             _curves(self.run, width=options.max_width, ascii_only=options.ascii_only),
-            _models(self.run),
+            _models(self.run, width=options.max_width),
             _stages(self.run),
         )
         yield Group(*(part for part in parts if part is not None))
+
+
+def warnings_of(run: RunData) -> list[str]:
+    """What the red-team found before the run started: rewards that a cheater is paid."""
+    warnings = run.info.get("warnings")
+    return (
+        [text for text in warnings if isinstance(text, str)] if isinstance(warnings, list) else []
+    )
 
 
 def title(run: RunData) -> str:
@@ -121,13 +142,15 @@ def _table(*columns: str, num_names: int = 1) -> Table:
 
 def _headline(run: RunData) -> Table | None:
     """Before and after: the headline, or a row a task and figure where there are several tasks."""
-    tasks = task_names(run)
+    tasks = task_names(run) if run.recipe not in MULTI_STAGE else []
     several = len(tasks) > 1
-    sections = {task: outcomes(run, task) for task in tasks} if several else {"": outcomes(run)}
+    whole = headline_outcomes(run)
+    sections = {task: outcomes(run, task) for task in tasks} if several else {"": whole}
     if not any(sections.values()):
         return None
     after = "after" if run.status == "done" else "so far"
-    names = ["\nheld-out problems", *(["\nfigure"] if several else [])]
+    first = compared_names(run) or "held-out problems"
+    names = [f"\n{first}", *(["\nfigure"] if several else [])]
     table = _table(*names, "\nbefore", f"\n{after}", "\nchange", num_names=len(names))
     for task, rows in sections.items():
         for row in rows:
@@ -150,12 +173,12 @@ def _looking_back(run: RunData) -> Text | None:
 def _curves(run: RunData, *, width: int, ascii_only: bool) -> Table | None:
     """First, last and shape of a few metrics; the shape takes what room `width` leaves."""
     rows = []
-    for stage in run.with_metrics():
-        for key in _curve_keys(stage):
-            points = stage.series(key)[-CURVE_STEPS:]
-            values = [value for _, value in points]
-            ends = format_number(values[0]), format_number(values[-1])
-            rows.append(((key, f"{points[0][0]}..{points[-1][0]}", *ends), values))
+    for stage, key in _curves_shown(run):
+        points = stage.series(key)[-CURVE_STEPS:]
+        values = [value for _, value in points]
+        ends = format_number(values[0]), format_number(values[-1])
+        name = f"{stage.name}: {key}" if run.recipe in MULTI_STAGE else key
+        rows.append(((name, f"{points[0][0]}..{points[-1][0]}", *ends), values))
     if not rows:
         return None
     header = ("curve", "steps", "first", "last")
@@ -169,6 +192,17 @@ def _curves(run: RunData, *, width: int, ascii_only: bool) -> Table | None:
     return table
 
 
+def _curves_shown(run: RunData) -> Iterator[tuple[StageData, str]]:
+    """Of a run of many stages two curves a stage at most, and none of data stages."""
+    is_long = run.recipe in MULTI_STAGE
+    for stage in run.with_metrics():
+        if is_long and kind_of(run, stage) in ("data", "evaluation"):
+            continue
+        chosen = [key for key in _curve_keys(stage) if not is_long or key not in LONG_RUN_SKIPS]
+        for key in chosen[: CURVES_A_STAGE if is_long else MAX_CURVES]:
+            yield stage, key
+
+
 def _curve_keys(stage: StageData) -> list[str]:
     """The few metrics that tell how a stage went: known ones first, else whatever there is."""
     logged = list(dict.fromkeys(key for row in stage.metrics for key in row if key != "step"))
@@ -179,32 +213,53 @@ def _curve_keys(stage: StageData) -> list[str]:
     return [key for key in chosen if len(stage.series(key)) > 1][:MAX_CURVES]
 
 
-def _models(run: RunData) -> Table | None:
-    """The stage table of an R1 run: one row a metric, one column a model."""
-    models = stage_table(run)
-    metrics = list(dict.fromkeys(metric for row in models.values() for metric in _items(row)))
-    if not metrics:
+def _models(run: RunData, *, width: int) -> Table | None:
+    """The stage table of a run: models as columns; standard errors where there is room."""
+    found = model_table(run)
+    if found is None:
         return None
-    table = _table("\nmodel", *(f"\n{name}" for name in models))
-    for metric in metrics:
-        cells = (_items(row).get(metric) for row in models.values())
-        table.add_row(metric, *(_cell(cell) for cell in cells))
+    texts = [_model_cells(row, errors=True) for row in found.rows]
+    names = [row.spec.name for row in found.rows]
+    columns = zip(found.models, zip(*texts, strict=True), strict=True)
+    taken = max(map(len, names)) + sum(
+        MODELS_GAP + max(len(model), *map(len, cells)) for model, cells in columns
+    )
+    table = _table(f"\nheld-out ({BEST} best)", *(f"\n{name}" for name in found.models))
+    table.padding = (0, MODELS_GAP, 0, 0)
+    for row, name in zip(found.rows, names, strict=True):
+        cells = _model_cells(row, errors=taken <= width)
+        styles = ["bold" if index in row.best else "" for index in range(len(cells))]
+        table.add_row(name, *(Text(c, s) for c, s in zip(cells, styles, strict=True)))
     return table
 
 
-def _items(row: Any) -> dict[str, Any]:
-    return row if isinstance(row, dict) else {}
+def _model_cells(row: MetricRow, *, errors: bool) -> list[str]:
+    """`94.2\u00b10.7*`: percent without the sign, which stands beside the name."""
+    return [
+        _model_cell(row, index, errors=errors) if cell is not None else DASH
+        for index, cell in enumerate(row.cells)
+    ]
 
 
-def _cell(cell: Any) -> str:
-    value = _items(cell).get("value")
-    return format_number(value) if isinstance(value, int | float) else DASH
+def _model_cell(row: MetricRow, index: int, *, errors: bool) -> str:
+    cell, unit = row.cells[index], row.spec.unit
+    assert cell is not None
+    text = format_value(cell.value, unit).rstrip("%")
+    if errors and cell.stderr is not None:
+        text += PLUS_MINUS + format_value(cell.stderr, unit).rstrip("%")
+    if not row.best:
+        return text
+    return text + (BEST if index in row.best else " ")
 
 
 def _stages(run: RunData) -> Table | None:
     if not run.stages:
         return None
-    table = _table("\nstage", "\nstatus", "\ntime")
+    is_long = run.recipe in MULTI_STAGE
+    table = _table("\nstage", "\nstatus", "\ntime", *(["\nwhat came of it"] if is_long else []))
+    if is_long:
+        table.columns[-1].justify = "left"
     for stage in run.stages:
-        table.add_row(stage.name, stage.status, format_seconds(stage.seconds))
+        came = [result_of(run, stage)] if is_long else []
+        table.add_row(stage.name, stage.status, format_seconds(stage.seconds), *came)
     return table

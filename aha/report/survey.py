@@ -50,12 +50,12 @@ class GroupKey:
     step: int
     problem_id: str
     when: str = ""
-    """`before` or `after` in an evaluation, which writes both at one step."""
+    """`before`, `after` or a model in an evaluation, which writes all of them at one step."""
 
     @staticmethod
     def of(stage: int, step: int, row: Row) -> "GroupKey":
-        problem_id, when = str(row.get("problem_id", "")), str(row.get("when", ""))
-        return GroupKey(stage=stage, step=step, problem_id=problem_id, when=when)
+        problem_id = str(row.get("problem_id", ""))
+        return GroupKey(stage=stage, step=step, problem_id=problem_id, when=when_of(row))
 
 
 @dataclass(slots=True)
@@ -93,6 +93,11 @@ def locate_corrections(row: Row) -> Located:
     thought = thought_of(text)
     corrections = analyse_corrections(thought, row.get("verdict") == "correct")
     return Located(corrections, max(0, text.find(thought)))
+
+
+def when_of(row: Row) -> str:
+    """Which of the evaluated models a sample is of; empty for samples of training."""
+    return str(row.get("when") or row.get("model") or "")
 
 
 def text_of(row: Row) -> str:

@@ -8,7 +8,7 @@ from typing import Any, overload
 from aha.errors import UserError
 
 RewardFunction = Callable[[Any, str], float]
-BUILT_IN_NAMES = ("accuracy", "format", "language", "overlong")
+BUILT_IN_NAMES = ("accuracy", "format", "language", "overlong", "cosine", "repetition")
 """Parts that every reward has, or may have; `aha.trainers.config` weighs them."""
 
 

@@ -24,6 +24,14 @@ class Problem:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, and the task's own reward parts by name (none where one of them failed)."""
+
+    verdict: Verdict
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
 class Task:
     """Where problems come from and how a response is judged. Subclass it, one level deep."""
 
@@ -32,6 +40,12 @@ class Task:
     """False for prompts without a right answer (small talk)."""
     rewards: tuple[Reward, ...] = ()
     """Parts of the reward beside accuracy and format."""
+    curriculum: int = 0
+    """Bands of measured difficulty that training goes through, easy ones first; 0: none."""
+    notes: tuple[str, ...] = ()
+    """What somebody who uses the task should know, such as rows that were left out."""
+    isolated: bool = False
+    """True: judging may wait for worker processes, so several threads judge at once."""
 
     def problems(self, split: Split) -> Sequence[Problem]:
         """All problems of a split, always the same ones in the same order."""
@@ -40,3 +54,13 @@ class Task:
     def score(self, problem: Problem, response: str) -> Verdict:
         """Judge a whole response. Total: untrusted text in, a verdict out, never an exception."""
         raise NotImplementedError
+
+    def judge(self, problem: Problem, response: str) -> Judgement:
+        """The score, and the task's own reward parts; where one fails the verdict is an error."""
+        verdict = self.score(problem, response)
+        parts: dict[str, float] = {}
+        for reward in self.rewards:
+            parts[reward.name], failure = reward.evaluate(problem, response)
+            if failure:
+                return Judgement(Verdict.error(failure))
+        return Judgement(verdict, parts)

@@ -1,6 +1,7 @@
 """Rewards and advantages of a step's samples, and which groups can teach something."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -9,8 +10,10 @@ from aha.algorithms.dynamic_sampling import drop_equal_groups
 from aha.algorithms.overlong import soft_overlong_penalty
 from aha.errors import HealthError
 from aha.pipeline.ranks import Ranks
-from aha.rewards.combine import combine
-from aha.trainers.config import GrpoConfig
+from aha.rewards.combine import combine, normalized_sums
+from aha.rewards.shaping import cosine_length, repetition_penalty
+from aha.tasks.task import Task
+from aha.trainers.config import GrpoConfig, Overlong, part_of
 from aha.trainers.rollouts import Sample
 
 OVERLONG_CACHE_FRACTION = 0.2
@@ -26,16 +29,15 @@ def assign_advantages(samples: Sequence[Sample], config: GrpoConfig, ranks: Rank
     """
     for sample in samples:
         sample.reward = total_reward(sample, config)
-    own = [(sample.reward, sample.group, sample.verdict.is_scored) for sample in samples]
-    everyone = ranks.gather(own)
+    everyone = ranks.gather([compared(sample, config) for sample in samples])
     if not any(everyone):
         return 0
-    rewards, groups, scored = zip(*(row for rows in everyone for row in rows), strict=True)
+    rows = [row for rows in everyone for row in rows]
     result = group_advantages(
-        torch.tensor(rewards),
-        torch.tensor(groups),
-        scale=config.advantage_scale,
-        scored_N=torch.tensor(scored),
+        torch.tensor(signals(rows, config)),
+        torch.tensor([row.group for row in rows]),
+        scale="batch_std" if config.advantage_scale == "gdpo" else config.advantage_scale,
+        scored_N=torch.tensor([row.is_scored for row in rows]),
     )
     start = sum(map(len, everyone[: ranks.rank]))
     for sample, advantage in zip(samples, result.advantages_N[start:].tolist(), strict=False):
@@ -43,18 +45,72 @@ def assign_advantages(samples: Sequence[Sample], config: GrpoConfig, ranks: Rank
     return result.equal_reward_groups
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the other ranks have to know of a sample."""
+
+    reward: float
+    group: int
+    is_scored: bool
+    parts: Mapping[str, float]
+    weights: Mapping[str, float]
+
+
+def compared(sample: Sample, config: GrpoConfig) -> Compared:
+    """The parts are left out where only their sum is compared."""
+    verdict, by_part = sample.verdict, config.advantage_scale == "gdpo"
+    parts = sample.rewards if by_part else {}
+    weights = weights_of(sample, config) if by_part else {}
+    return Compared(sample.reward, sample.group, verdict.is_scored, parts, weights)
+
+
+def signals(rows: Sequence[Compared], config: GrpoConfig) -> list[float]:
+    """What is compared in a group: the reward, or with GDPO the sum of the normalised parts."""
+    if config.advantage_scale != "gdpo":
+        return [row.reward for row in rows]
+    return normalized_sums(
+        [row.parts for row in rows],
+        [row.weights for row in rows],
+        [row.group for row in rows],
+        scored=[row.is_scored for row in rows],
+    )
+
+
 def total_reward(sample: Sample, config: GrpoConfig) -> float:
-    """Reward = accuracy + format (+ language), weighted; a soft penalty for length if asked for."""
-    if config.overlong == "soft":
-        penalty = soft_overlong_penalty(
-            torch.tensor([sample.length_tokens]),
-            max_tokens=config.max_new_tokens,
-            cache_tokens=max(1, round(config.max_new_tokens * OVERLONG_CACHE_FRACTION)),
-        )
-        sample.rewards["overlong"] = penalty.item()
+    """Reward = accuracy + format (+ language + shaping), weighted; sets the parts of shaping."""
+    sample.rewards |= {part_of(name): shape(name, sample, config) for name in config.shaping}
     if not sample.verdict.is_scored:
         return 0.0
-    return combine(sample.rewards, config.reward_weights | sample.extra_weights)
+    return combine(sample.rewards, weights_of(sample, config))
+
+
+def weights_of(sample: Sample, config: GrpoConfig) -> dict[str, float]:
+    """The weight of every part of a sample's reward."""
+    return config.reward_weights | sample.extra_weights
+
+
+def reward_parts(config: GrpoConfig, tasks: Iterable[Task]) -> tuple[str, ...]:
+    """Names of all parts that a sample's reward may have: built in, shaping, the tasks' own."""
+    own = [reward.name for task in tasks for reward in task.rewards]
+    return tuple(dict.fromkeys([*config.reward_weights, *own]))
+
+
+def shape(name: Overlong, sample: Sample, config: GrpoConfig) -> float:
+    """One part of the reward that `overlong` adds, before its weight."""
+    if name == "repetition":
+        return repetition_penalty(sample.completion.token_ids)
+    if name == "cosine":
+        return cosine_length(
+            sample.length_tokens,
+            max_tokens=config.max_new_tokens,
+            is_correct=sample.verdict.is_correct,
+        )
+    penalty = soft_overlong_penalty(
+        torch.tensor([sample.length_tokens]),
+        max_tokens=config.max_new_tokens,
+        cache_tokens=max(1, round(config.max_new_tokens * OVERLONG_CACHE_FRACTION)),
+    )
+    return penalty.item()
 
 
 def drop_equal(samples: list[Sample], config: GrpoConfig, ranks: Ranks) -> tuple[list[Sample], int]:
@@ -62,7 +118,7 @@ def drop_equal(samples: list[Sample], config: GrpoConfig, ranks: Ranks) -> tuple
     kept_groups = 0
     if samples:
         kept = drop_equal_groups(
-            torch.tensor([sample.reward for sample in samples]),
+            torch.tensor(signals([compared(sample, config) for sample in samples], config)),
             torch.tensor([sample.group for sample in samples]),
             scored_N=torch.tensor([sample.verdict.is_scored for sample in samples]),
         )

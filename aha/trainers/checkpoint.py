@@ -7,7 +7,7 @@ import torch
 
 from aha.errors import UserError
 from aha.model.decoder import Decoder
-from aha.model.hf_folder import load_model, write_model
+from aha.model.hf_folder import load_decoder, write_model
 from aha.model.tokenizer import Tokenizer
 from aha.trainers.optim import Optimizers
 
@@ -29,7 +29,7 @@ def save_checkpoint(
 
 def load_checkpoint(folder: Path, model: Decoder, optimizers: Optimizers) -> dict[str, Any]:
     """Load weights and optimizer state in place; returns what was saved as `extra`."""
-    saved = load_model(folder, dtype=None).model
+    saved, _ = load_decoder(folder, type(model), dtype=None)
     with torch.no_grad():
         for mine, theirs in zip(model.parameters(), saved.parameters(), strict=True):
             mine.copy_(theirs)

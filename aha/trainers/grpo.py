@@ -26,8 +26,11 @@ from aha.rewards.language import CONSISTENCY_LANGUAGES
 from aha.tasks.registry import check_gold, load_task
 from aha.tasks.task import Task
 from aha.trainers.advantage import assign_advantages, drop_equal, stop_if_unscored
+from aha.trainers.advantage import reward_parts as part_names
+from aha.trainers.all_scenarios import REWARD_MODELS, AllScenarios, all_scenarios
 from aha.trainers.checkpoint import load_checkpoint, save_checkpoint
 from aha.trainers.config import GrpoConfig
+from aha.trainers.convergence import FLAT_RULE, has_converged
 from aha.trainers.optim import Optimizers, adamw
 from aha.trainers.problems import ProblemStream
 from aha.trainers.rollouts import (
@@ -57,6 +60,8 @@ class Trainer:
     prompter: Prompter
     problems: ProblemStream
     params: SamplingParams
+    general: AllScenarios | None = None
+    """Prompts without right answers and the reward models that judge them."""
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -83,12 +88,15 @@ def train(ctx: StageContext[GrpoConfig]) -> StageResult:
             )
         refresh_reference(trainer, step)
         report(trainer, rolled, updated, step)
+        if has_converged(ctx, step):
+            ctx.log.note(f"converged at step {step}: {FLAT_RULE.format(ctx.config.stop_when_flat)}")
+            break
         if step % ctx.config.save_every == 0 and step < num_steps:
             save(trainer, step)
     ctx.publish(
         "model", lambda folder: write_model(folder, trainer.policy, trainer.prompter.tokenizer)
     )
-    return StageResult(output="model", summary={"steps": num_steps})
+    return StageResult(output="model", summary={"steps": step})
 
 
 def build_trainer(ctx: StageContext[GrpoConfig]) -> Trainer:
@@ -100,11 +108,11 @@ def build_trainer(ctx: StageContext[GrpoConfig]) -> Trainer:
     return Trainer(
         ctx=ctx,
         policy=policy,
-        reference=frozen_copy(policy) if config.kl_coef or config.measure_kl else None,
+        reference=frozen_copy(policy) if config.kl_coef is not None else None,
         optimizers=adamw(
             policy,
             lr=config.learning_rate,
-            betas=(config.adam_beta1, config.adam_beta2),
+            beta2=config.adam_beta2,
             weight_decay=config.weight_decay,
         ),
         engine=Engine(
@@ -113,6 +121,7 @@ def build_trainer(ctx: StageContext[GrpoConfig]) -> Trainer:
         prompter=Prompter(config.template, loaded.tokenizer),
         problems=ProblemStream([checkable_task(name, config) for name in config.task], config.seed),
         params=SamplingParams(temperature=config.temperature, max_new_tokens=config.max_new_tokens),
+        general=all_scenarios(config, ctx.inputs),
     )
 
 
@@ -176,15 +185,21 @@ def rollout(trainer: Trainer, step: int) -> Rollout:
 
 def draw(trainer: Trainer, num_prompts: int, step: int) -> list[Sample]:
     """This rank's share of the responses to the next prompts."""
-    asked = trainer.ctx.ranks.share(trainer.problems.take(num_prompts))
+    config, general = trainer.ctx.config, trainer.general
+    num_general = general.num_general(num_prompts, step, config.num_steps) if general else 0
+    asked = trainer.problems.take(num_prompts - num_general)
+    if general is not None:
+        asked += general.take(num_general)
     samples = sample_groups(
         trainer.engine,
         trainer.prompter,
-        asked,
+        trainer.ctx.ranks.deal(asked) if num_general else trainer.ctx.ranks.share(asked),
         trainer.params,
-        samples_per_prompt=trainer.ctx.config.samples_per_prompt,
+        samples_per_prompt=config.samples_per_prompt,
         step=step,
     )
+    if general is not None:
+        general.score(samples)
     stop_if_unscored(samples, trainer.ctx.ranks, step)
     return samples
 
@@ -222,7 +237,7 @@ def report(trainer: Trainer, rolled: Rollout, updated: UpdateMetrics, step: int)
     """Write the step's metrics and timing, print its line, now and then save and show samples."""
     ctx, config = trainer.ctx, trainer.ctx.config
     samples = rolled.drawn
-    sums = rollout_sums(samples)
+    sums = rollout_sums(samples, reward_parts(trainer))
     totals = dict(zip(sums, ctx.ranks.sum(*sums.values()), strict=True))
     metrics = {
         "step": step,
@@ -251,6 +266,12 @@ def report(trainer: Trainer, rolled: Rollout, updated: UpdateMetrics, step: int)
                 shown.rewards,
                 verdict=f"{shown.verdict.kind}: {shown.verdict.reason}",
             )
+
+
+def reward_parts(trainer: Trainer) -> tuple[str, ...]:
+    """Names of all parts that a sample's reward may have."""
+    own = part_names(trainer.ctx.config, trainer.problems.tasks)
+    return own if trainer.general is None else (*own, *REWARD_MODELS)
 
 
 def progress_columns(metrics: dict[str, float]) -> dict[str, float | str]:
@@ -285,6 +306,8 @@ def timed(trainer: Trainer, phase: str) -> Iterator[None]:
 def save(trainer: Trainer, step: int) -> None:
     """A checkpoint from which the run continues bit for bit: random streams are named by step."""
     extra: dict[str, Any] = {"position": trainer.problems.position}
+    if trainer.general is not None:
+        extra["general_position"] = trainer.general.problems.position
     if trainer.reference is not None and trainer.ctx.config.reference_refresh_every is not None:
         extra["reference"] = trainer.reference.state_dict()
     trainer.ctx.save_checkpoint(
@@ -301,5 +324,7 @@ def restore(trainer: Trainer) -> None:
     assert trainer.ctx.resume_from is not None
     extra = load_checkpoint(trainer.ctx.resume_from, trainer.policy, trainer.optimizers)
     trainer.problems.position = extra["position"]
+    if trainer.general is not None:
+        trainer.general.problems.position = extra["general_position"]
     if trainer.reference is not None and "reference" in extra:
         trainer.reference.load_state_dict(extra["reference"])

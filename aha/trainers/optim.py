@@ -15,6 +15,8 @@ from torch import nn
 Schedule = Literal["constant", "linear", "cosine"]
 NEWTON_SCHULZ_STEPS = 5
 COSINE_FLOOR = 0.1
+ADAM_BETA1 = 0.9
+"""Decay of the mean gradient: nobody sets another."""
 
 
 def learning_rate_factor(
@@ -99,7 +101,7 @@ class Optimizers:
 
 
 def adamw(
-    model: nn.Module, *, lr: float, betas: tuple[float, float], weight_decay: float
+    model: nn.Module, *, lr: float, beta2: float = 0.95, weight_decay: float = 0.0
 ) -> Optimizers:
     """AdamW over all parameters; vectors (norms, biases) are not decayed."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
@@ -108,7 +110,7 @@ def adamw(
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas, foreach=True)
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(ADAM_BETA1, beta2), foreach=True)
     return Optimizers((optimizer,), (lr,))
 
 
@@ -120,6 +122,6 @@ def muon_with_adamw(model: nn.Module, *, lr: float, embedding_lr: float) -> Opti
         inside = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (matrices if inside else others).append(parameter)
     adam = torch.optim.AdamW(
-        others, lr=embedding_lr, betas=(0.9, 0.95), weight_decay=0.0, foreach=True
+        others, lr=embedding_lr, betas=(ADAM_BETA1, 0.95), weight_decay=0.0, foreach=True
     )
     return Optimizers((Muon(matrices, lr=lr), adam), (lr, embedding_lr))

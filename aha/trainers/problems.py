@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aha.data.curriculum import easy_to_hard
 from aha.errors import UserError
 from aha.tasks.registry import check_distinct
 from aha.tasks.task import Problem, Task
@@ -12,7 +13,10 @@ from aha.trainers.rollouts import Asked
 
 @dataclass(slots=True)
 class ProblemStream:
-    """An endless, seeded order of problems; `position` is all there is to save and restore."""
+    """An endless, seeded order of problems; `position` is all there is to save and restore.
+
+    A task with a curriculum begins every epoch with its easy problems.
+    """
 
     tasks: Sequence[Task]
     seed: int
@@ -42,7 +46,11 @@ class ProblemStream:
     def _order(self, task: Task, epoch: int) -> list[Problem]:
         key = (task.name, epoch)
         if key not in self._orders:
+            rng = random.Random(f"{self.seed}/{task.name}/{epoch}")
             order = list(task.problems("train"))
-            random.Random(f"{self.seed}/{task.name}/{epoch}").shuffle(order)
+            if task.curriculum:
+                order = easy_to_hard(order, task.curriculum, rng)
+            else:
+                rng.shuffle(order)
             self._orders[key] = order
         return self._orders[key]

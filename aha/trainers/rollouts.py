@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aha.chat.grammar import ends_in_open_think, parse_response
+from aha.chat.grammar import ends_in_open_think
 from aha.chat.templates import TEMPLATES, render_prompt
 from aha.engine.engine import Engine
 from aha.engine.types import Completion, SamplingParams
 from aha.errors import UserError
 from aha.model.tokenizer import Tokenizer
-from aha.rewards.format import format_reward
-from aha.rewards.language import CONSISTENCY_LANGUAGES, language_consistency
 from aha.rewards.reflection import count_reflection_words
+from aha.rewards.response import ResponseForm, form_of
+from aha.rewards.service import default_pool, in_order
 from aha.rewards.verdict import Verdict
 from aha.tasks.task import Problem, Task
+from aha.trainers.scoring import score_response
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Sample:
     """Reflection words in the response."""
     language_consistency: float | None
     """Share of the words of the thinking that are in the question's language; None: no words."""
+    is_checkable: bool = True
+    """False for prompts without a right answer, which count in no accuracy."""
     extra_weights: dict[str, float] = field(default_factory=dict)
     """Weights of the task's own reward parts."""
     reward: float = 0.0
@@ -121,7 +124,10 @@ def sample_groups(
     samples_per_prompt: int,
     step: int,
 ) -> list[Sample]:
-    """Draw and judge `samples_per_prompt` responses to each problem, in order."""
+    """Draw and judge `samples_per_prompt` responses to each problem, in order.
+
+    Where judging waits for worker processes (`Task.isolated`) several responses are judged at once.
+    """
     prompts = [prompter.text(item.problem.question) for item in asked]
     prompt_ids = [prompter.tokenizer.encode(prompt, with_bos=True) for prompt in prompts]
     groups = engine.generate(
@@ -131,23 +137,32 @@ def sample_groups(
         step=step,
         prompt_keys=[item.group for item in asked],
     )
-    return [
-        judge(item, index, prompt, ids, completion)
+    form = form_of(prompter.template)
+    drawn = [
+        (item, index, prompt, ids, completion)
         for item, prompt, ids, group in zip(asked, prompts, prompt_ids, groups, strict=True)
         for index, completion in enumerate(group)
     ]
+    if not any(item.task.isolated for item in asked):
+        return [judge(*one, form=form) for one in drawn]
+    num_threads = default_pool().num_workers
+    return list(in_order(lambda one: judge(*one, form=form), drawn, num_threads=num_threads))
 
 
 def judge(
-    item: Asked, index: int, prompt: str, prompt_ids: list[int], completion: Completion
+    item: Asked,
+    index: int,
+    prompt: str,
+    prompt_ids: list[int],
+    completion: Completion,
+    *,
+    form: ResponseForm = "think_answer",
 ) -> Sample:
     """Score one response: what it earns and what is measured about it."""
-    text, opened = completion.text, ends_in_open_think(prompt)
-    consistency = thinking_consistency(text, item.problem.language, prompt_opens_think=opened)
-    verdict = item.task.score(item.problem, text)
-    extra, failure = extra_rewards(item, text)
-    if failure:
-        verdict = Verdict.error(failure)
+    text = completion.text
+    scored = score_response(
+        item.task, item.problem, text, form=form, prompt_opens_think=ends_in_open_think(prompt)
+    )
     return Sample(
         task=item.task.name,
         problem=item.problem,
@@ -156,50 +171,34 @@ def judge(
         prompt=prompt,
         prompt_ids=prompt_ids,
         completion=completion,
-        verdict=verdict,
-        rewards={
-            "accuracy": verdict.score,
-            "format": format_reward(text, prompt_opens_think=opened),
-            "language": 1.0 if consistency is None else consistency,
-            **extra,
-        },
+        verdict=scored.verdict,
+        rewards=scored.rewards,
         extra_weights={reward.name: reward.weight for reward in item.task.rewards},
         reflection=count_reflection_words(text),
-        language_consistency=consistency,
+        language_consistency=scored.language_consistency,
+        is_checkable=item.task.checkable,
     )
-
-
-def extra_rewards(item: Asked, text: str) -> tuple[dict[str, float], str]:
-    """The task's own reward parts, and in words what went wrong where one failed."""
-    parts: dict[str, float] = {}
-    for reward in item.task.rewards:
-        parts[reward.name], failure = reward.evaluate(item.problem, text)
-        if failure:
-            return {}, failure
-    return parts, ""
-
-
-def thinking_consistency(
-    text: str, language: str, *, prompt_opens_think: bool = False
-) -> float | None:
-    """Language consistency of the think block, or of the whole response where there is none."""
-    if language not in CONSISTENCY_LANGUAGES:
-        return None
-    parsed = parse_response(text, prompt_opens_think=prompt_opens_think)
-    return language_consistency(text if parsed.think is None else parsed.think, language)
 
 
 REWARD_PARTS = ("accuracy", "format", "language")
 """Parts that every sample has, before their weights."""
-SUMMED = ("accuracy", "format", "length_tokens", "reflection", "truncated", "unscored")
+SUMMED = ("format", "length_tokens", "reflection", "truncated", "unscored")
 
 
-def rollout_sums(samples: Sequence[Sample]) -> dict[str, float]:
-    """Sums over samples, to be added over the ranks and then divided by `rollout_means`."""
+def rollout_sums(
+    samples: Sequence[Sample], parts: Sequence[str] = REWARD_PARTS
+) -> dict[str, float]:
+    """Sums over samples, to be added over the ranks and then divided by `rollout_means`.
+
+    parts: every reward part that any sample may have; `with/PART` counts the samples that have it.
+    """
     consistent = [s.language_consistency for s in samples if s.language_consistency is not None]
+    checkable = [s for s in samples if s.is_checkable]
+    having = {part: [s.rewards[part] for s in samples if part in s.rewards] for part in parts}
     sums = {
         "count": len(samples),
-        "accuracy": sum(s.verdict.is_correct for s in samples),
+        "checkable": len(checkable),
+        "accuracy": sum(s.verdict.is_correct for s in checkable),
         "format": sum(s.rewards["format"] for s in samples),
         "length_tokens": sum(s.length_tokens for s in samples),
         "reflection": sum(s.reflection for s in samples),
@@ -208,18 +207,24 @@ def rollout_sums(samples: Sequence[Sample]) -> dict[str, float]:
         "with_words": len(consistent),
         "language_consistency": sum(consistent),
         "reward": sum(s.reward for s in samples),
-        **{f"reward/{part}": sum(s.rewards[part] for s in samples) for part in REWARD_PARTS},
+        **{f"reward/{part}": sum(values) for part, values in having.items()},
+        **{f"with/{part}": len(values) for part, values in having.items()},
     }
     return {name: float(total) for name, total in sums.items()}
 
 
 def rollout_means(sums: Mapping[str, float]) -> dict[str, float]:
-    """Means under their metric names; a text without words counts as consistent."""
+    """Means under their metric names; a text without words counts as consistent.
+
+    Accuracy is over prompts with a right answer, a reward part over the samples that have it.
+    """
     count, with_words = max(1.0, sums["count"]), sums["with_words"]
     consistency = sums["language_consistency"] / with_words if with_words else 1.0
+    parts = [name for name in sums if name.startswith("reward/")]
     return {
         "reward/mean": sums["reward"] / count,
-        **{f"reward/{part}": sums[f"reward/{part}"] / count for part in REWARD_PARTS},
+        **{n: sums[n] / max(1.0, sums[n.replace("reward", "with", 1)]) for n in parts},
+        "rollout/accuracy": sums["accuracy"] / max(1.0, sums["checkable"]),
         **{f"rollout/{name}": sums[name] / count for name in SUMMED},
         "rollout/language_consistency": consistency,
     }

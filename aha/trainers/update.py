@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from aha.algorithms.grpo import PolicyLoss, loss_denominator, policy_loss
-from aha.algorithms.logprobs import token_entropy, token_logprobs
 from aha.errors import HealthError
-from aha.model.decoder import Decoder
+from aha.model.decoder import Decoder, PrefixedDecoder
+from aha.model.head import sampled_logprobs
 from aha.pipeline.ranks import Ranks
 from aha.trainers.batch import MicroBatch, micro_batches
 from aha.trainers.config import GrpoConfig
@@ -116,8 +116,11 @@ def accumulate_gradient(
         num_tokens=num_tokens,
         max_tokens=config.max_new_tokens,
     )
-    for batch in micro_batches(trained, max_tokens=config.tokens_per_microbatch):
-        losses, entropy_sum = micro_batch_loss(batch, policy, reference, config, denominator)
+    batches = list(micro_batches(trained, max_tokens=config.tokens_per_microbatch))
+    learning = behind_prefix(policy, batches)
+    frozen = behind_prefix(reference, batches) if reference is not None else None
+    for batch in batches:
+        losses, entropy_sum = micro_batch_loss(batch, learning, frozen, config, denominator)
         if not torch.isfinite(losses.loss):
             raise HealthError(
                 f"the loss is {losses.loss.item()} at step {step}, in a micro-batch of "
@@ -126,6 +129,7 @@ def accumulate_gradient(
             )
         losses.loss.backward()
         add_losses(metrics, losses, entropy_sum, config, first=index == 0)
+    learning.backward()
     if not config.kl_coef and reference is not None and index == 0:
         probe_kl(minibatch[:KL_PROBE_ROWS], metrics, policy, reference, config)
     return num_tokens
@@ -133,13 +137,21 @@ def accumulate_gradient(
 
 def is_trained_on(sample: Sample, config: GrpoConfig) -> bool:
     """Not without a verdict, and not cut off where `overlong` says so (DAPO section 3.4)."""
-    return sample.verdict.is_scored and not (config.overlong == "mask" and sample.is_truncated)
+    return sample.verdict.is_scored and not (
+        "mask" in config.length_measures and sample.is_truncated
+    )
+
+
+def behind_prefix(model: Decoder, batches: Sequence[MicroBatch]) -> PrefixedDecoder:
+    """The model behind the tokens with which all rows of a minibatch begin."""
+    none = torch.empty(0, dtype=torch.int64)
+    return PrefixedDecoder(model, batches[0].prefix_P if batches else none)
 
 
 def micro_batch_loss(
     batch: MicroBatch,
-    policy: Decoder,
-    reference: Decoder | None,
+    policy: PrefixedDecoder,
+    reference: PrefixedDecoder | None,
     config: GrpoConfig,
     denominator: float,
 ) -> tuple[PolicyLoss, float]:
@@ -156,7 +168,7 @@ def micro_batch_loss(
         batch.mask_BT,
         denominator=denominator,
         ref_logp_BT=ref_logp_BT,
-        kl_coef=config.kl_coef,
+        kl_coef=config.kl_weight,
         kl_estimator=config.kl_estimator,
         clip_low=config.clip_low,
         clip_high=config.clip_high,
@@ -168,15 +180,21 @@ def micro_batch_loss(
 
 
 def response_logprobs(
-    model: Decoder, batch: MicroBatch, temperature: float
+    prefixed: PrefixedDecoder, batch: MicroBatch, temperature: float
 ) -> tuple[Tensor, float]:
     """Log-probs [B, T] of the sampled tokens (0 elsewhere) and their positions' summed entropy."""
-    hidden_BTD = model(batch.tokens_BT, prefix=batch.prefix_P)
+    hidden_BTD = prefixed(batch.tokens_BT)
     mask_BT = batch.mask_BT
-    logits_NV = model.logits(hidden_BTD[:, :-1][mask_BT[:, 1:]])
-    logp_N = token_logprobs(logits_NV, batch.tokens_BT[mask_BT], temperature)
+    sampled_N = mask_BT.flatten().nonzero()[:, 0]
+    logp_N, entropy_N = sampled_logprobs(
+        hidden_BTD.flatten(0, 1),
+        sampled_N - 1,  # a state predicts the token after it
+        prefixed.model.head_weight,
+        batch.tokens_BT.flatten()[sampled_N],
+        temperature,
+    )
     logp_BT = torch.zeros_like(batch.old_logp_BT).masked_scatter(mask_BT, logp_N)
-    return logp_BT, token_entropy(logits_NV.detach(), temperature).sum().item()
+    return logp_BT, entropy_N.sum().item()
 
 
 def add_losses(
@@ -213,9 +231,11 @@ def probe_kl(
     """Measure KL(policy || reference) on a few responses when the loss has no KL term."""
     from aha.algorithms.kl import kl_estimate
 
-    for batch in micro_batches(samples, max_tokens=config.tokens_per_microbatch):
-        logp_BT, _ = response_logprobs(policy, batch, config.temperature)
-        ref_logp_BT, _ = response_logprobs(reference, batch, config.temperature)
+    batches = list(micro_batches(samples, max_tokens=config.tokens_per_microbatch))
+    mine, theirs = behind_prefix(policy, batches), behind_prefix(reference, batches)
+    for batch in batches:
+        logp_BT, _ = response_logprobs(mine, batch, config.temperature)
+        ref_logp_BT, _ = response_logprobs(theirs, batch, config.temperature)
         kl_BT = kl_estimate(logp_BT, ref_logp_BT, estimator="k3")
         metrics.ref_kl_sum += kl_BT[batch.mask_BT].sum().item()
         metrics.ref_num_tokens += batch.num_tokens

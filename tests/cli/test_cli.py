@@ -45,7 +45,7 @@ def test_help_answers_in_half_a_second():
     assert best < 0.5
 
 
-@pytest.mark.parametrize("command", ["run", "show", "tasks", "chat", "doctor"])
+@pytest.mark.parametrize("command", ["run", "show", "tasks", "verify", "chat", "doctor"])
 def test_every_command_has_a_help_text(run, command):
     status, out, _ = run(command, "--help")
     assert status == 0 and f"aha {command}" in out
@@ -72,7 +72,7 @@ def test_version(run):
         (["run", "zero", "--preset"], "--preset", "see aha --help"),
         (["run", "zero", "twice"], "twice", "see aha run --help"),
         (["run", "zro"], "unknown recipe 'zro'", "did you mean zero?"),
-        (["run", "r1"], "unknown recipe 'r1'", "recipes: zero, base"),
+        (["run", "r2d2"], "unknown recipe 'r2d2'", "recipes: zero, r1, distill, ablation, base"),
         (["run", "zero", "--preset", "tinny"], "no preset 'tinny'", "did you mean tiny?"),
         (["run", "zero", "--set", "promts_per_step=3"], "promts", "prompts_per_step?"),
         (["run", "zero", "--model", "nowhere"], "no model folder 'nowhere'", "config.json"),

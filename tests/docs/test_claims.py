@@ -6,13 +6,13 @@ import pytest
 
 from aha.errors import HealthError, UserError
 from aha.model.hf_folder import load_model
-from aha.model.kernels import MAX_FLOAT64_HEAD
 from aha.pipeline.processes import exit_status
 from aha.pipeline.sources import EDGE_BYTES, WHOLE_FILE_BYTES, embedded_model
 from aha.recipes.presets import algorithms, load_config
 from aha.recipes.recipe import RECIPES, load_recipe
 from aha.rewards.user import BUILT_IN_NAMES
-from aha.tasks.files import KEPT_BACK, KEYS
+from aha.tasks.sources.fields import OWN_KEYS
+from aha.tasks.sources.splits import KEPT_BACK
 from aha.trainers.config import PretrainConfig
 from tests.docs.markdown import ROOT, blocks
 from tests.test_imports import LAYERS
@@ -37,7 +37,6 @@ def test_every_folder_is_described():
 
 
 def test_numbers_in_words():
-    assert MAX_FLOAT64_HEAD == 2**20 and "2^20" in page("architecture.md")
     assert (ROOT / "aha" / "engine" / "native.py").read_text().count("AHA_NATIVE") >= 1
     assert "AHA_NATIVE=0" in page("resume.md")
     assert (WHOLE_FILE_BYTES, EDGE_BYTES) == (64 * 2**20, 2**20)
@@ -55,7 +54,7 @@ def test_the_embedded_model_is_the_one_described():
 
 def test_keys_of_a_row():
     optional = re.findall(r"^\| `(\w+)` \|", page("own-task.md"), re.MULTILINE)
-    assert {"question", "answer", *optional} == set(KEYS)
+    assert {"question", "answer", *optional} == set(OWN_KEYS)
     assert all(f"`{name}`" in page("own-task.md") for name in BUILT_IN_NAMES)
 
 

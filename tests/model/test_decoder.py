@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aha.model.config import ModelConfig
-from aha.model.decoder import Decoder
+from aha.model.decoder import Decoder, PrefixedDecoder
 from tests.model.checkpoints import CASES, build, raw_config, tokens
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_logits.json").read_text())
@@ -45,6 +45,23 @@ def test_a_shared_prefix_gives_the_same_states_and_gradients(case, num_prefix):
     assert (whole - shared).abs().max() < 2e-5
     for (name, _), one, other in zip(model.named_parameters(), grads, again, strict=True):
         assert (one - other).abs().max() <= 2e-5 * one.abs().max() + 1e-6, name
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("num_prefix", [0, 13])
+def test_a_prefix_that_runs_once_gathers_the_gradients_of_several_passes(case, num_prefix):
+    model, rows = build(case), tokens(4, 33)
+    rows[:, :num_prefix] = rows[0, :num_prefix]
+    weights = torch.sin(torch.arange(97.0))
+    (model.logits(model(rows)[:, num_prefix:]) @ weights).sum().backward()
+    expected = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    behind = PrefixedDecoder(model, rows[0, :num_prefix])
+    for part in (rows[:1], rows[1:]):
+        (model.logits(behind(part[:, num_prefix:])) @ weights).sum().backward()
+    behind.backward()
+    for (name, p), grad in zip(model.named_parameters(), expected, strict=True):
+        assert (p.grad - grad).abs().max() <= 2e-5 * grad.abs().max() + 1e-6, name
 
 
 def test_an_empty_prefix_is_no_prefix():

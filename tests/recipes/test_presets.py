@@ -142,7 +142,7 @@ def test_the_sentence_says_what_a_step_is():
         ({"overrides": ["minibatches=999"]}, "minibatches = 999 is more than the 256", "lower"),
         ({"overrides": ["accuracy_weight=0", "format_weight=0"]}, "all reward weights", "accuracy"),
         (
-            {"overrides": ["reference_refresh_every=5", "measure_kl=false"]},
+            {"overrides": ["reference_refresh_every=5", "kl_coef=none"]},
             "there is no reference",
             "kl_coef=0.001",
         ),

@@ -99,3 +99,18 @@ def test_out_is_taken_or_made(in_tmp_path):
     with pytest.raises(UserError, match="too long"):
         run("base", overrides=SMALL, out="x" * 300)
     assert run("base", overrides=SMALL, out="a/b/c").is_dir()
+
+
+def test_a_stage_alone_and_again_from_a_stage(in_tmp_path, cli):
+    """The recipe base has one stage: --only runs it, --from forgets it, bytes stay the same."""
+    status, _, err = cli("run", "base", *OPTIONS, "--only", "base", "--out", "run")
+    assert status == 0 and "[1/1] base: done" in err
+    before = metrics(in_tmp_path / "run")
+    assert cli("run", "base", "--out", "run", "--only", "base")[0] == 0
+    status, _, err = cli("run", "base", "--out", "run", "--from", "base")
+    assert status == 0 and "forgotten: base" in err and "[1/1] base: done" in err
+    assert metrics(in_tmp_path / "run") == before
+    status, _, err = cli("run", "base", "--out", "run", "--only", "bass")
+    assert status == 2 and "did you mean base?" in err
+    status, _, err = cli("run", "base", "--from", "base")
+    assert status == 2 and "name its directory with --out" in err

@@ -302,4 +302,4 @@ def test_the_models_of_an_r1_run_are_a_table(tmp_path):
         tmp_path / "r"
     )
     text = page_bytes(read_run(folder)).decode()
-    assert "0.125 \u00b10.02" in text
+    assert '12.5% <span class="unit">\u00b12.0</span>' in text

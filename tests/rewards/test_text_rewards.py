@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aha.errors import UserError
 from aha.rewards.accuracy import verify_answer, verify_exact
 from aha.rewards.combine import combine
 from aha.rewards.format import format_reward
@@ -137,50 +136,6 @@ class TestReflection:
         places = find_reflection_words(text)
         assert [text[start:end] for start, end in places] == ["wait", "\u4e0d\u5bf9", "Check"]
         assert places[0] == (3, 7)
-
-
-class TestLanguage:
-    @pytest.mark.parametrize(
-        ("text", "english", "chinese"),
-        [
-            ("First we add the numbers.", 1.0, 0.0),
-            ("\u6211\u4eec\u5148\u628a\u6570\u5b57\u52a0\u8d77\u6765\u3002", 0.0, 1.0),
-            # 3 characters are 2 words
-            ("add \u6570\u5b57\u52a0 now", 0.5, 0.5),
-            ("\u4f7f\u7528Python\u8bed", 1 / 3, 2 / 3),
-            ("don't stop \u041f\u0440\u0438\u0432\u0435\u0442 there", 0.75, 0.0),
-            ("caf\u00e9 \u6211\u6211\u6211", 1 / 3, 2 / 3),
-            ("\u8bbe x = 5, x1 + y_2 \u4e3a 1st", 0.0, 1.0),
-            ("<think> \u6211 </think> \\boxed{4}", 0.0, 1.0),
-            ("\u6211 `code here` ```py\nfor word in words\n``` $\\text{some words}$", 0.0, 1.0),
-            ("\u6211 $$a\nword$$ \\(word\\) \\[a\nword\\]", 0.0, 1.0),
-            # not closed, or not closed on its line: prose
-            ("\u6211\u6211\u6211 `code", 1 / 3, 2 / 3),
-            ("\u6211\u6211\u6211 `code\n`", 1 / 3, 2 / 3),
-            ("\u6211\u6211\u6211 \\(code\n\\)", 1 / 3, 2 / 3),
-            ("\u6211\u6211\u6211 ```code", 1 / 3, 2 / 3),
-            ("\u6211\u6211\u6211 from $5 to $6", 0.5, 0.5),
-            ("\u6211\u6211\u6211 $5 to$", 0.0, 1.0),
-            ("\u6211\u6211\u6211 $5 to$6", 1 / 3, 2 / 3),
-        ],
-    )
-    def test_share(self, text, english, chinese):
-        assert language_consistency(text, "en") == pytest.approx(english, abs=1e-12)
-        assert language_consistency(text, "zh") == pytest.approx(chinese, abs=1e-12)
-
-    @pytest.mark.parametrize(
-        "text", ["", "1 + 2 = 3", "x", "`all code`", "$x+yy$", "\0\ud800", "_"]
-    )
-    def test_no_words(self, text):
-        assert language_consistency(text, "en") is None
-
-    def test_unknown_language(self):
-        with pytest.raises(UserError, match="'fr'") as caught:
-            language_consistency("a", "fr")
-        assert caught.value.hint == "known: en, zh"
-        with pytest.raises(UserError) as caught:
-            language_consistency("a", "eng")
-        assert caught.value.hint == "did you mean 'en'?"
 
 
 class TestCombine:

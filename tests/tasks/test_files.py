@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,17 +10,18 @@ from hypothesis import strategies as st
 import aha
 from aha.errors import UserError
 from aha.rewards.verdict import Verdict
-from aha.tasks.files import FileTask, as_verdict, load_file, split_problems
+from aha.tasks.files import FileTask, as_verdict
 from aha.tasks.registry import load_task, validate_task
+from aha.tasks.sources.python import split_problems
 from aha.tasks.task import SPLITS, Problem
 
 
 @pytest.fixture
 def write(tmp_path):
-    def write(name: str, content: str | bytes) -> Path:
+    def write(name: str, content: str | bytes) -> str:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
+        return str(path)
 
     return write
 
@@ -43,7 +43,7 @@ def answered(text):
 
 
 def test_a_jsonl_file_is_a_task(write):
-    task = load_file(write("sums.jsonl", "\ufeff" + jsonl(rows_of(60)) + "\n\r\n  \n"))
+    task = load_task(write("sums.jsonl", "\ufeff" + jsonl(rows_of(60)) + "\n\r\n  \n"))
     assert task.name == "sums"
     assert [len(task.problems(split)) for split in SPLITS] == [54, 3, 3]
     assert validate_task(task) == []
@@ -55,7 +55,7 @@ def test_a_jsonl_file_is_a_task(write):
 
 def test_answers_that_are_not_numbers_are_compared_as_text(write):
     rows = [{"question": f"Capital {n}?", "answer": name} for n, name in enumerate("ABCDE")]
-    task = load_file(write("text.jsonl", jsonl([*rows, {"question": "?", "answer": "New  York"}])))
+    task = load_task(write("text.jsonl", jsonl([*rows, {"question": "?", "answer": "New  York"}])))
     problem = next(p for p in problems_of(task) if p.question == "?")
     assert task.score(problem, answered(" new york ")).is_correct
     assert not task.score(problem, answered("york")).is_correct
@@ -91,15 +91,15 @@ def test_all_keys_of_a_row_arrive():
         ("binary.jsonl", b"\xff\xfe\x00", "cannot read", "UTF-8"),
         ("key.jsonl", '{"question": "a", "anwser": 1}', "unknown key 'anwser'", "'answer'"),
         ("key2.jsonl", '{"question": "a", "xyz": 1}', "unknown key 'xyz'", "known: question"),
-        ("noanswer.jsonl", '{"question": "a"}', "problem 1: no answer", '"question"'),
+        ("noanswer.jsonl", '{"question": "a"}', "line 1: no answer", '"question"'),
         ("null.jsonl", '{"question": "a", "answer": null}', "no answer", '"question"'),
         ("void.jsonl", '{"question": " ", "answer": 1}', "no question", '"question"'),
         ("object.jsonl", '{"question": "a", "answer": {}}', "no answer", '"question"'),
         ("few.jsonl", jsonl(rows_of(2)), "2 problems and none for train", "at least three"),
         (
             "split.jsonl",
-            '{"question": "a", "answer": 1, "split": "test"}',
-            "unknown split 'test'",
+            '{"question": "a", "answer": 1, "split": "tset"}',
+            "unknown split 'tset'",
             "train, validation, heldout",
         ),
         (
@@ -113,7 +113,7 @@ def test_all_keys_of_a_row_arrive():
         (
             "twice.jsonl",
             jsonl([*rows_of(9), {"question": "3 + 3  = ?", "answer": 7}]),
-            "problem 10: the question was asked before with the answer '6'",
+            "line 10: the question was asked before with the answer '6'",
             "one answer",
         ),
         (
@@ -124,8 +124,8 @@ def test_all_keys_of_a_row_arrive():
         ),
         (
             "explicit.jsonl",
-            jsonl([{"question": q, "answer": 1, "split": "train"} for q in "abcd"]),
-            "4 problems and none for validation",
+            jsonl([{"question": q, "answer": 1, "split": "heldout"} for q in "abcd"]),
+            "4 problems and none for train",
             "`split`",
         ),
         ("nothing.py", "x = 1", "defines no problems", "`problems`"),
@@ -165,7 +165,7 @@ def test_all_keys_of_a_row_arrive():
 def test_a_bad_file_is_named_with_what_to_do(write, name, content, message, hint):
     path = write(name, content)
     with pytest.raises(UserError) as info:
-        load_task(str(path))
+        load_task(path)
     assert message in info.value.message
     assert name in info.value.message or "reward" in info.value.message
     if hint is not None:
@@ -180,8 +180,8 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_the_mistake_in_a_row_is_found_after_many_good_ones(write):
     path = write("long.jsonl", jsonl(rows_of(500)) + '{"question": 5}\n')
-    with pytest.raises(UserError, match=r"long\.jsonl, problem 501: no answer"):
-        load_task(str(path))
+    with pytest.raises(UserError, match=r"long\.jsonl, line 501: no answer"):
+        load_task(path)
 
 
 def test_equal_questions_are_one_problem():
@@ -234,7 +234,7 @@ same = short
 
 
 def test_a_python_file_is_a_task(write):
-    task = load_file(write("half.py", PYTHON_TASK))
+    task = load_task(write("half.py", PYTHON_TASK))
     assert [(r.name, r.weight) for r in task.rewards] == [("short", 0.25)]
     problem = task.problems("train")[0]
     verdict = task.score(problem, f"it is {problem.gold}")
@@ -250,7 +250,7 @@ def test_a_task_object_of_a_file_is_taken_as_it_is(write):
         "    def score(self, problem, response): return aha.Verdict.correct('1')\n"
         "task = Own()\n"
     )
-    task = load_file(write("own.py", code))
+    task = load_task(write("own.py", code))
     assert (task.name, task.problems("train")[0].id) == ("own", "train")
 
 
@@ -259,15 +259,15 @@ def test_problem_objects_are_rows_too(write):
         "import aha\n"
         "problems = [aha.Problem(id=f'p{n}', question=f'q{n}', gold='1') for n in range(3)]\n"
     )
-    task = load_file(write("objects.py", code))
+    task = load_task(write("objects.py", code))
     assert sorted(p.id for p in problems_of(task)) == ["p0", "p1", "p2"]
 
 
 def test_a_changed_file_is_read_anew(write):
     path = write("sums.jsonl", jsonl(rows_of(5)))
-    assert len(problems_of(load_task(str(path)))) == 5
+    assert len(problems_of(load_task(path))) == 5
     write("sums.jsonl", jsonl(rows_of(8)))
-    assert len(problems_of(load_task(str(path)))) == 8
+    assert len(problems_of(load_task(path))) == 8
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from aha.errors import UserError
 from aha.rewards.user import reward
 from aha.rewards.verdict import Verdict
 from aha.tasks.files import FileTask
+from aha.tasks.red_team import MAX_REPORTED
 from aha.tasks.registry import (
-    MAX_REPORTED,
     check_distinct,
     check_gold,
     gold_response,

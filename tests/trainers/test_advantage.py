@@ -1,19 +1,26 @@
 """Rewards and advantages of a step, with samples that have no verdict, over ranks."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
 from aha.algorithms.advantages import group_advantages
-from aha.errors import HealthError
+from aha.config import build
+from aha.errors import HealthError, UserError
 from aha.pipeline.ranks import Ranks
-from aha.rewards.user import BUILT_IN_NAMES
+from aha.rewards.user import BUILT_IN_NAMES, Reward
 from aha.rewards.verdict import Verdict
+from aha.tasks.task import Task
 from aha.trainers.advantage import (
     assign_advantages,
     drop_equal,
+    reward_parts,
     stop_if_unscored,
     total_reward,
 )
+from aha.trainers.config import GrpoConfig
 from tests.trainers.tiny import on_ranks, sample, tiny_config
 
 ALONE = Ranks()
@@ -38,7 +45,9 @@ def test_rewards_are_the_weighted_parts():
 
 
 def test_every_built_in_part_has_a_reserved_name():
-    assert set(tiny_config(overlong="soft").reward_weights) == set(BUILT_IN_NAMES)
+    everything = tiny_config(overlong=["soft", "cosine", "repetition"])
+    assert set(everything.reward_weights) == set(BUILT_IN_NAMES)
+    assert set(tiny_config().reward_weights) == {"accuracy", "format", "language"}
 
 
 def test_the_soft_penalty_grows_over_the_last_fifth():
@@ -49,6 +58,64 @@ def test_the_soft_penalty_grows_over_the_last_fifth():
         totals.append(total_reward(one, config))
         assert one.rewards["overlong"] == pytest.approx(totals[-1] - 1)
     assert totals == pytest.approx([1.0, 0.5, 0.0])
+
+
+def test_shaping_adds_its_parts():
+    config = tiny_config(overlong=["cosine", "repetition", "mask"], max_new_tokens=100)
+    tokens = (*range(10), *range(10))
+    one = sample([1], tokens, verdict=RIGHT)
+    assert total_reward(one, config) == pytest.approx(sum(one.rewards.values()) - 1)  # language
+    assert one.rewards["repetition"] == pytest.approx(10 / 13 - 1)  # 13 8-grams, 3 of them again
+    assert one.rewards["cosine"] == pytest.approx(0.25 * (1 + math.cos(0.2 * math.pi)))
+    assert "overlong" not in one.rewards
+
+
+def test_the_parts_of_a_reward_have_names():
+    class Short(Task):
+        rewards = (Reward("short", 0.5, lambda problem, response: 1.0),)
+
+    config = tiny_config(overlong="repetition")
+    assert reward_parts(config, [Task(), Short(), Short()]) == (
+        "accuracy", "format", "language", "repetition", "short"
+    )  # fmt: skip
+
+
+def test_keeping_and_penalising_exclude_each_other():
+    with pytest.raises(UserError, match="keep goes with nothing else"):
+        build(GrpoConfig, {"overlong": ["keep", "soft"]})
+
+
+def test_gdpo_keeps_apart_what_has_equal_sums():
+    def both(accuracy, form):
+        verdict = RIGHT if accuracy else WRONG
+        parts = {"accuracy": accuracy, "format": form, "language": 1.0}
+        return sample([1, 2], (3, 4), verdict=verdict, rewards=parts)
+
+    def step():
+        return [both(1.0, 0.0), both(0.0, 1.0), both(0.0, 1.0), both(0.0, 1.0), both(0.0, 0.0)]
+
+    summed, apart = step(), step()
+    weights = {"accuracy_weight": 1.0, "format_weight": 1.0}
+    assign_advantages(summed, tiny_config(advantage_scale="group_std", **weights), ALONE)
+    config = tiny_config(advantage_scale="gdpo", **weights)
+    assign_advantages(apart, config, ALONE)
+    assert advantages(summed)[0] == advantages(summed)[1]
+    assert advantages(apart)[0] > advantages(apart)[1] + 0.5  # the rarer part says more
+
+    # the paper's equations, spelled out
+    accuracy, form = np.array([1, 0, 0, 0, 0]), np.array([0, 1, 1, 1, 0])
+    total = sum((part - part.mean()) / part.std() for part in (accuracy, form))
+    assert advantages(apart) == pytest.approx(list(total / total.std()), rel=1e-4)
+    assert len(drop_equal(apart, config, ALONE)[0]) == 5
+
+
+def test_gdpo_drops_the_groups_in_which_nothing_differs():
+    config = tiny_config(advantage_scale="gdpo", prompts_per_step=3)
+    samples = [*group(0, RIGHT, WRONG), *group(1, RIGHT, RIGHT), *group(2, WRONG, FAILED)]
+    assert assign_advantages(samples, config, ALONE) == 1
+    kept, missing = drop_equal(samples, config, ALONE)
+    assert ([s.group for s in kept], missing) == ([0, 0], 2)
+    assert advantages(samples)[2:] == [0.0] * 4
 
 
 def test_advantages_are_relative_to_the_group():
@@ -73,7 +140,7 @@ def test_groups_of_equal_rewards_are_counted_and_get_exactly_nothing():
     assert advantages(samples[8:]) == pytest.approx([1.0, -1.0], rel=1e-5)
 
 
-@pytest.mark.parametrize("scale", ["none", "group_std", "batch_std"])
+@pytest.mark.parametrize("scale", ["none", "group_std", "batch_std", "gdpo"])
 def test_ranks_see_the_advantages_of_the_whole_step(scale):
     verdicts = [(RIGHT, WRONG), (RIGHT, RIGHT), (WRONG, FAILED), (RIGHT, WRONG), (WRONG, WRONG)]
     config = tiny_config(advantage_scale=scale)

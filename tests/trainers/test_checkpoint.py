@@ -13,7 +13,7 @@ from tests.trainers.tiny import tiny_model, tiny_tokenizer
 
 TOKENS = torch.tensor([[2, 3, 4, 5, 6]])
 KINDS = {
-    "adamw": lambda model: adamw(model, lr=1e-2, betas=(0.9, 0.95), weight_decay=0.1),
+    "adamw": lambda model: adamw(model, lr=1e-2, beta2=0.95, weight_decay=0.1),
     "muon": lambda model: muon_with_adamw(model, lr=2e-2, embedding_lr=4e-3),
 }
 

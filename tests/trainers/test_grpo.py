@@ -258,14 +258,14 @@ def test_a_task_that_cannot_be_checked_is_refused(world, tmp_path):
 
 
 def test_a_language_reward_needs_languages_that_it_can_tell(world, tmp_path):
-    file = tmp_path / "french.jsonl"
-    rows = [{"question": f"Combien font 1 + {i} ?", "answer": 1 + i} for i in range(9)]
-    file.write_text("\n".join(json.dumps(row | {"language": "fr"}) for row in rows))
+    file = tmp_path / "swahili.jsonl"
+    rows = [{"question": f"1 + {i} ni ngapi?", "answer": 1 + i} for i in range(9)]
+    file.write_text("\n".join(json.dumps(row | {"language": "sw"}) for row in rows))
     for weight, refused in ((0.5, True), (0.0, False)):
         config = tiny_config(file, language_weight=weight)
         ctx = stage_context(tmp_path / "s", config, {"model": world / "model"})
         if refused:
-            with pytest.raises(UserError, match="no language reward for fr"):
+            with pytest.raises(UserError, match="no language reward for sw"):
                 build_trainer(ctx)
         else:
             build_trainer(ctx)

@@ -32,7 +32,7 @@ def set_gradients(model: nn.Module, step: int) -> None:
 
 
 def test_adamw_is_the_textbook_one_and_decays_matrices_alone():
-    model, settings = Small(), {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.5}
+    model, settings = Small(), {"lr": 0.01, "beta2": 0.8, "weight_decay": 0.5}
     optimizers = adamw(model, **settings)
     expected = {name: p.detach().clone() for name, p in model.named_parameters()}
     first = {name: torch.zeros_like(p) for name, p in expected.items()}
@@ -42,10 +42,10 @@ def test_adamw_is_the_textbook_one_and_decays_matrices_alone():
         lr = 0.01 * factor
         for name, parameter in model.named_parameters():
             grad = parameter.grad
-            first[name] = 0.8 * first[name] + 0.2 * grad
-            second[name] = 0.9 * second[name] + 0.1 * grad**2
-            moved = (first[name] / (1 - 0.8**step)) / (
-                (second[name] / (1 - 0.9**step)).sqrt() + 1e-8
+            first[name] = 0.9 * first[name] + 0.1 * grad
+            second[name] = 0.8 * second[name] + 0.2 * grad**2
+            moved = (first[name] / (1 - 0.9**step)) / (
+                (second[name] / (1 - 0.8**step)).sqrt() + 1e-8
             )
             decay = 0.0 if name == "norm" else 0.5
             expected[name] = expected[name] * (1 - lr * decay) - lr * moved

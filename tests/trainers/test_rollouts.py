@@ -18,8 +18,8 @@ from aha.trainers.rollouts import (
     rollout_means,
     rollout_sums,
     sample_groups,
-    thinking_consistency,
 )
+from aha.trainers.scoring import thinking_consistency
 from tests.trainers.tiny import LetterTask, sample, tiny_model, tiny_tokenizer
 
 GOOD = "<think> Wait, 40 + 2 is 42 </think><answer> 42 </answer>"
@@ -62,8 +62,8 @@ def test_language_is_that_of_the_thinking():
     assert thinking_consistency(mixed, "en") == pytest.approx(3 / 5)
     assert thinking_consistency("no tags at all 没有", "en") == pytest.approx(4 / (4 + 2 / 1.5))
     assert thinking_consistency("<think> 1 + 1 = 2 </think>", "en") is None
-    assert thinking_consistency("<think> bonjour </think>", "fr") is None
-    assert judged("<think> 1 + 1 </think>", asked(language="fr")).rewards["language"] == 1.0
+    assert thinking_consistency("<think> habari </think>", "sw") is None
+    assert judged("<think> 1 + 1 </think>", asked(language="sw")).rewards["language"] == 1.0
 
 
 def test_own_rewards_are_parts_with_their_weights():

@@ -1,292 +1,223 @@
-/* What one decoding step on a CPU does between its matrix products; native.py loads it.
+/* One decoding step on a CPU, from the drawn tokens to the next hidden states, and many steps in
+   one call; native.py loads it. Names that others see begin with aha_ (a C library has a `step`). Arrays are float32 and dense, sizes are int64. What a row gets
+   never depends on the rows beside it. */
 
-   Arrays are float32 and dense, sizes are int64. A vector is 16 floats whatever the machine's
-   width: the compiler splits it. Work on 8 rows at a time keeps 8 accumulators in registers while
-   the shared prefix streams through; a row's own keys and values are read once. (Fetching the next
-   row's ahead of time changed nothing: the processor does it.) */
+#include "attention.h"
+#include "../../model/assets/rounding.h"
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-#define LANES 16
-#define ROWS 8
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-static inline vec load(const float *from) { return *(const vec *)from; }
-static inline void store(float *to, vec x) { *(vec *)to = x; }
-static inline vec splat(float x) { return x - (vec){0}; }
-
-static inline vec largest(vec a, vec b) {
-    ivec mask = a > b;
-    return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
-}
-
-static inline float sum(vec x) {
-    float total = 0;
-    for (int i = 0; i < LANES; i++) total += x[i];
-    return total;
-}
-
-static inline float maximum(vec x) {
-    float top = x[0];
-    for (int i = 1; i < LANES; i++) top = x[i] > top ? x[i] : top;
-    return top;
-}
-
-/* e^x for x <= 0 to 1e-7 of its value; 0 below -87, where it is under 1.7e-38.
-   x = n ln 2 + r; e^r by a polynomial, 2^n by the exponent bits. */
-static inline vec exponential(vec x) {
-    const vec round = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    const ivec kept = x >= splat(-87.0f);
-    x = largest(x, splat(-87.0f));
-    vec n = x * splat(1.44269504f) + round;
-    ivec exponent = (ivec)n << 23;
-    n -= round;
-    vec r = x - n * splat(0.693359375f) - n * splat(-2.12194440e-4f);
-    vec p = splat(1.98756915e-4f);
-    p = p * r + splat(1.39819995e-3f);
-    p = p * r + splat(8.33345191e-3f);
-    p = p * r + splat(4.16657959e-2f);
-    p = p * r + splat(1.66666655e-1f);
-    p = p * r + splat(5.00000012e-1f);
-    p = p * r * r + r + splat(1.0f);
-    return (vec)(((ivec)p + exponent) & kept);
-}
-
-/* scores[r][t] = query[r] . key t, for ROWS queries and keys stored [width][stride] */
-static void scores_of_prefix(const float *query, const float *keys, int64_t width, int64_t stride,
-                             float *scores, int64_t line) {
-    for (int64_t t = 0; t < stride; t += LANES) {
-        vec total[ROWS] = {{0}};
-        for (int64_t i = 0; i < width; i++) {
-            vec key = load(keys + i * stride + t);
-            for (int r = 0; r < ROWS; r++) total[r] += query[r * width + i] * key;
-        }
-        for (int r = 0; r < ROWS; r++) store(scores + r * line + t, total[r]);
-    }
-}
-
-/* out[r] += sum over t of weights[r][t] * value t, for ROWS rows */
-static void values_of_prefix(const float *weights, int64_t line, const float *values,
-                             int64_t tokens, int64_t width, float *out) {
-    for (int64_t c = 0; c < width; c += LANES) {
-        vec total[ROWS];
-        for (int r = 0; r < ROWS; r++) total[r] = load(out + r * width + c);
-        for (int64_t t = 0; t < tokens; t++) {
-            vec value = load(values + t * width + c);
-            for (int r = 0; r < ROWS; r++) total[r] += weights[r * line + t] * value;
-        }
-        for (int r = 0; r < ROWS; r++) store(out + r * width + c, total[r]);
-    }
-}
-
-/* Scores of one query against keys stored [tokens / LANES][width][LANES] */
-static void scores_of_row(const float *query, const float *keys, int64_t tokens, int64_t width,
-                          float *scores) {
-    for (int64_t t = 0; t < tokens; t += LANES) {
-        vec a = {0}, b = {0}, c = {0}, d = {0};
-        const float *key = keys + t * width;
-        for (int64_t i = 0; i < width; i += 4) {
-            a += query[i] * load(key + i * LANES);
-            b += query[i + 1] * load(key + (i + 1) * LANES);
-            c += query[i + 2] * load(key + (i + 2) * LANES);
-            d += query[i + 3] * load(key + (i + 3) * LANES);
-        }
-        store(scores + t, (a + b) + (c + d));
-    }
-}
-
-/* out += sum over t of weights[t] * value t */
-static void values_of_row(const float *weights, const float *values, int64_t tokens, int64_t width,
-                          float *out) {
-    for (int64_t column = 0; column < width; column += LANES) {
-        vec total[4] = {load(out + column)};
-        const float *value = values + column;
-        int64_t t = 0;
-        for (; t + 4 <= tokens; t += 4)
-            for (int k = 0; k < 4; k++) total[k] += weights[t + k] * load(value + (t + k) * width);
-        for (; t < tokens; t++) total[0] += weights[t] * load(value + t * width);
-        store(out + column, (total[0] + total[1]) + (total[2] + total[3]));
-    }
-}
-
-/* -inf for the first `gone` of a segment's tokens and for its padding to whole vectors. */
-static void mask(float *scores, int64_t tokens, int64_t gone) {
-    if (gone > tokens) gone = tokens;
-    for (int64_t t = 0; t < gone; t++) scores[t] = -INFINITY;
-    for (int64_t t = tokens; t % LANES; t++) scores[t] = -INFINITY;
-}
-
-/* In place to e^(score - max) / sum, over whole vectors. -inf counts for nothing. */
-static void softmax(float *scores, int64_t tokens) {
-    vec top = splat(-INFINITY), total = {0};
-    for (int64_t t = 0; t < tokens; t += LANES) top = largest(top, load(scores + t));
-    top = splat(maximum(top));
-    for (int64_t t = 0; t < tokens; t += LANES) {
-        vec e = exponential(load(scores + t) - top);
-        store(scores + t, e);
-        total += e;
-    }
-    const vec share = splat(1.0f / sum(total));
-    for (int64_t t = 0; t < tokens; t += LANES) store(scores + t, load(scores + t) * share);
-}
-
-static inline int64_t whole(int64_t tokens) { return (tokens + LANES - 1) / LANES * LANES; }
-
-/* Turn the pairs (x[2i], x[2i + 1]) by the angles whose cos and sin are side by side. */
-static inline void rotate(const float *x, const float *turn, int64_t width, float scale,
-                          float *to, int64_t step) {
-    for (int64_t i = 0; i < width; i += 2) {
-        to[i * step] = (x[i] * turn[i] - x[i + 1] * turn[i + 1]) * scale;
-        to[(i + 1) * step] = (x[i] * turn[i + 1] + x[i + 1] * turn[i]) * scale;
-    }
-}
-
-struct shape {
-    int64_t rows, groups, group, width; /* query heads = key heads (groups) * queries a head */
-    int64_t prefix, prompt, capacity;   /* tokens: of all rows, of the longest prompt, of a row */
-    int64_t window;                     /* tokens seen; 0 sees everything */
+struct layer {
+    const float *norm, *qkv, *qkv_bias, *query_norm, *key_norm, *out, *out_bias;
+    const float *mlp_norm, *gate_up, *gate_up_bias, *down, *down_bias; /* matrices as aha_pack() */
+    int64_t window, rotates;
+    struct arrays cache;           /* its qkv, turn, positions, out and scratch are set here */
 };
 
-struct arrays {
-    const float *qkv;              /* [rows][heads + 2 groups][width], pairs side by side */
-    const float *turn;             /* [rows][width], cos and sin side by side */
-    const float *prefix_keys;      /* [groups][width][whole(prefix)] */
-    const float *prefix_values;    /* [groups][prefix][width] */
-    const float *const *prompt_keys;   /* of a row: [groups][stride / LANES][width][LANES] */
-    const float *const *prompt_values; /* of a row: [groups][stride][width] */
-    const int64_t *prompt_tokens;  /* of a row: its prompt's tokens after the prefix */
-    const int64_t *prompt_stride;  /* of a row: tokens that its prompt has room for, whole() */
-    const int64_t *positions;      /* a row: tokens it holds after the prefix, prompt included */
-    float *keys;                   /* [rows][groups][capacity / LANES][width][LANES] */
-    float *values;                 /* [rows][groups][capacity][width] */
-    float *out;                    /* [rows][heads][width] */
-    float *scratch;                /* ROWS * (heads * width + group * (width + scores a query)) */
+struct model {
+    int64_t num_layers, hidden, middle, vocab;
+    double eps;
+    const float *embedding;        /* [vocab][hidden] */
+    const float *norm, *head;
+    const float *head_rows;        /* the same matrix as it is, [vocab][hidden] */
+    struct layer *layers;
 };
 
-/* One token of every row: rotate, append to the cache, attend to the prefix that all rows share, to
-   the prompt that some rows share, and to the row's own tokens. */
-void attend(const struct shape *shape, const struct arrays *a) {
-    const int64_t groups = shape->groups, group = shape->group, width = shape->width;
-    const int64_t prefix = shape->prefix, capacity = shape->capacity, heads = groups * group;
-    const int64_t line = whole(prefix) + whole(shape->prompt) + capacity, chunk = capacity * width;
-    const int64_t block = ROWS * group * width;
-    const float scale = 1.0f / sqrtf((float)width);
-    float *query = a->scratch, *scores = query + groups * block;
-    float *mixed = scores + ROWS * group * line;
-
-    for (int64_t first = 0; first < shape->rows; first += ROWS) {
-        const int64_t count = shape->rows - first < ROWS ? shape->rows - first : ROWS;
-        memset(query, 0, sizeof(float) * groups * block);
-        for (int64_t r = 0; r < count; r++) {
-            const int64_t row = first + r, t = a->positions[row] - a->prompt_tokens[row];
-            const float *x = a->qkv + row * (heads + 2 * groups) * width;
-            const float *angle = a->turn + row * width;
-            for (int64_t g = 0; g < groups; g++) {
-                for (int64_t j = 0; j < group; j++)
-                    rotate(x + (g * group + j) * width, angle, width, scale,
-                           query + g * block + (r * group + j) * width, 1);
-                float *key = a->keys + (row * groups + g) * chunk + t / LANES * LANES * width;
-                rotate(x + (heads + g) * width, angle, width, 1.0f, key + t % LANES, LANES);
-                memcpy(a->values + (row * groups + g) * chunk + t * width,
-                       x + (heads + groups + g) * width, sizeof(float) * width);
-            }
-        }
-        for (int64_t g = 0; g < groups; g++) {
-            const float *asked = query + g * block;
-            memset(mixed, 0, sizeof(float) * block);
-            for (int64_t j = 0; prefix && j < group; j++)
-                scores_of_prefix(asked + j * ROWS * width,
-                                 a->prefix_keys + g * width * whole(prefix), width, whole(prefix),
-                                 scores + j * ROWS * line, line);
-            for (int64_t r = 0; r < count; r++) {
-                const int64_t row = first + r, prompt = a->prompt_tokens[row];
-                const int64_t own = a->positions[row] - prompt + 1;
-                const int64_t gone = shape->window ? prefix + prompt + own - shape->window : 0;
-                const int64_t at = (row * groups + g) * chunk;
-                const int64_t skip = g * a->prompt_stride[row] * width;
-                const float *prompt_keys = a->prompt_keys[row] + skip;
-                const float *prompt_values = a->prompt_values[row] + skip;
-                for (int64_t j = 0; j < group; j++) {
-                    const float *wanted = asked + (r * group + j) * width;
-                    float *mix = mixed + (r * group + j) * width;
-                    float *head = scores + (r * group + j) * line;
-                    float *of_prompt = head + whole(prefix), *of_row = of_prompt + whole(prompt);
-                    scores_of_row(wanted, prompt_keys, prompt, width, of_prompt);
-                    scores_of_row(wanted, a->keys + at, own, width, of_row);
-                    mask(head, prefix, gone);
-                    mask(of_prompt, prompt, gone - prefix);
-                    mask(of_row, own, gone - prefix - prompt);
-                    softmax(head, whole(prefix) + whole(prompt) + whole(own));
-                    values_of_row(of_prompt, prompt_values, prompt, width, mix);
-                    values_of_row(of_row, a->values + at, own, width, mix);
-                }
-            }
-            for (int64_t j = 0; prefix && j < group; j++)
-                values_of_prefix(scores + j * ROWS * line, line,
-                                 a->prefix_values + g * prefix * width, prefix, width,
-                                 mixed + j * ROWS * width);
-            for (int64_t r = 0; r < count; r++)
-                memcpy(a->out + ((first + r) * heads + g * group) * width,
-                       mixed + r * group * width, sizeof(float) * group * width);
-        }
-    }
-}
+struct batch {
+    struct shape shape;
+    const float *turns;            /* [position in the text][width], cos and sin side by side */
+    int64_t *last, *position;      /* of a row: drawn token, tokens it holds after the prefix */
+    float *states;                 /* [rows][hidden] after the final norm */
+    float *workspace;              /* aha_workspace_room() */
+    /* what follows serves aha_draw() and may be null otherwise */
+    uint8_t *active;               /* of a row: it is drawn for, and has not ended */
+    const int64_t *limit;
+    const uint64_t *key;
+    int64_t *num_new;
+    int64_t *tokens;               /* [rows][room] */
+    float *logprobs;               /* [rows][room] */
+    int64_t room;
+    const uint8_t *ends;           /* [vocab]: 1 for tokens that end a row, 2 for those that may */
+    double temperature;
+};
 
 /* out = x / rms(x) * weight for x [rows][width], width a multiple of LANES */
-void rms_norm(int64_t rows, int64_t width, const float *x, const float *weight, float eps,
+void aha_rms_norm(int64_t rows, int64_t width, const float *x, const float *weight, float eps,
               float *out) {
     for (int64_t r = 0; r < rows; r++, x += width, out += width) {
         vec total = {0};
-        for (int64_t i = 0; i < width; i += LANES) total += load(x + i) * load(x + i);
+        for (int64_t i = 0; i < width; i += WIDE) total += load(x + i) * load(x + i);
         const vec share = splat(1.0f / sqrtf(sum(total) / (float)width + eps));
-        for (int64_t i = 0; i < width; i += LANES)
+        for (int64_t i = 0; i < width; i += WIDE)
             store(out + i, load(x + i) * share * load(weight + i));
     }
 }
 
+/* out = silu(gate) * up for x [rows][2][middle] */
+static void gated(int64_t rows, int64_t middle, const float *x, float *out) {
+    for (int64_t r = 0; r < rows; r++, x += 2 * middle, out += middle)
+        for (int64_t i = 0; i < middle; i += WIDE) {
+            const vec gate = load(x + i), magnitude = largest(gate, -gate);
+            const vec e = exponential(-magnitude); /* never above 1 */
+            const ivec negative = gate < splat(0.0f);
+            const vec above = (vec)(((ivec)e & negative) | ((ivec)splat(1.0f) & ~negative));
+            store(out + i, gate * above / (splat(1.0f) + e) * load(x + middle + i));
+        }
+}
+
 #define SPAN 64
 
-/* One token a row by the inverse of the cumulative distribution, as sampling.py has it.
-   logits [rows][vocab]; uniform in [0, 1); logprob under the whole distribution.
-   scratch: whole(vocab) + vocab / SPAN + 2 floats. */
-void sample(int64_t rows, int64_t vocab, float temperature, const float *logits,
-            const double *uniform, int64_t *tokens, float *logprobs, float *scratch) {
-    float *weight = scratch, *spans = scratch + whole(vocab);
+/* One token by the inverse of the cumulative distribution, as sampling.py has it. uniform in
+   [0, 1); logprob under the whole distribution. scratch: 2 * vocab + 2 * LANES floats. */
+static int64_t draw(int64_t vocab, float temperature, const float *logits, double uniform,
+                    float *logprob, float *weight) {
+    float *spans = weight + whole(vocab);
     const vec share = splat(1.0f / temperature);
-    const int64_t body = vocab / LANES * LANES, num_spans = (vocab + SPAN - 1) / SPAN;
-    for (int64_t row = 0; row < rows; row++, logits += vocab) {
-        vec top = splat(-INFINITY);
-        for (int64_t i = 0; i < body; i += LANES) top = largest(top, load(logits + i));
-        float most = maximum(top);
-        for (int64_t i = body; i < vocab; i++) most = logits[i] > most ? logits[i] : most;
-        const vec peak = splat(most);
-        for (int64_t i = 0; i < body; i += LANES)
-            store(weight + i, exponential((load(logits + i) - peak) * share));
-        if (body < vocab) {
-            vec rest = splat(-INFINITY);
-            for (int64_t i = body; i < vocab; i++) rest[i - body] = (logits[i] - most) / temperature;
-            store(weight + body, exponential(rest));
+    const int64_t body = vocab / WIDE * WIDE, num_spans = (vocab + SPAN - 1) / SPAN;
+    vec top = splat(-INFINITY);
+    for (int64_t i = 0; i < body; i += WIDE) top = largest(top, load(logits + i));
+    float most = maximum(top);
+    for (int64_t i = body; i < vocab; i++) most = logits[i] > most ? logits[i] : most;
+    const vec peak = splat(most);
+    for (int64_t i = 0; i < body; i += WIDE)
+        store(weight + i, exponential((load(logits + i) - peak) * share));
+    if (body < vocab) {
+        vec rest = splat(-INFINITY);
+        for (int64_t i = body; i < vocab; i++) rest[i - body] = (logits[i] - most) / temperature;
+        store(weight + body, exponential(rest));
+    }
+    double total = 0;
+    for (int64_t s = 0; s < num_spans; s++) {
+        vec part = {0};
+        const int64_t end = least((s + 1) * SPAN, vocab);
+        for (int64_t i = s * SPAN; i + WIDE <= end; i += WIDE) part += load(weight + i);
+        spans[s] = sum(part);
+        for (int64_t i = end / WIDE * WIDE; i < end; i++) spans[s] += weight[i];
+        total += spans[s];
+    }
+    double left = uniform * total;
+    int64_t s = 0;
+    while (s + 1 < num_spans && left >= spans[s]) left -= spans[s++];
+    const int64_t end = least((s + 1) * SPAN, vocab);
+    int64_t token = s * SPAN;
+    while (token + 1 < end && left >= weight[token]) left -= weight[token++];
+    *logprob = (logits[token] - most) / temperature - logf((float)total);
+    return token;
+}
+
+/* A token of each row of logits [rows][vocab]. */
+void aha_sample(int64_t rows, int64_t vocab, float temperature, const float *logits,
+            const double *uniform, int64_t *tokens, float *logprobs, float *scratch) {
+    for (int64_t r = 0; r < rows; r++)
+        tokens[r] = draw(vocab, temperature, logits + r * vocab, uniform[r], logprobs + r, scratch);
+}
+
+/* The finalizer of splitmix64, and the number of a row's key and position: as in sampling.py */
+static uint64_t mixed_bits(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
+static double uniform_number(uint64_t key, int64_t position) {
+    const uint64_t word = mixed_bits(key + ((uint64_t)position + 1) * 0x9E3779B97F4A7C15u);
+    return (double)(word >> 11) * 0x1p-53;
+}
+
+/* Rows whose logits are held at once: few enough to stay in the cache. */
+#define LOGIT_ROWS 32
+
+/* Floats of workspace for a step and for drawing, which do not overlap in time. */
+int64_t aha_workspace_room(const struct model *m, const struct batch *b) {
+    const struct shape *s = &b->shape;
+    const int64_t heads = s->groups * s->group, wide = (heads + 2 * s->groups) * s->width;
+    const int64_t a_row = 2 * m->hidden + wide + heads * s->width + 3 * m->middle + 2 * s->width;
+    const int64_t step = s->rows * (a_row + 2) + aha_attend_room(s);
+    const int64_t drawing = LOGIT_ROWS * whole(m->vocab) + 2 * m->vocab + 2 * LANES;
+    return step > drawing ? step : drawing;
+}
+
+/* Logits [rows][whole(vocab)] of final hidden states */
+void aha_logits(const struct model *m, int64_t rows, const float *states, float *out) {
+    multiply(rows, m->hidden, m->vocab, states, m->head, 0, 0, out);
+}
+
+/* Append every row's last token and compute its next hidden state. */
+void aha_step(const struct model *m, const struct batch *b) {
+    struct shape shape = b->shape;
+    const int64_t rows = shape.rows, hidden = m->hidden, width = shape.width;
+    const int64_t heads = shape.groups * shape.group, wide = (heads + 2 * shape.groups) * width;
+    int64_t *position = (int64_t *)b->workspace;
+    float *x = (float *)(position + rows), *normed = x + rows * hidden;
+    float *qkv = normed + rows * hidden, *attended = qkv + rows * wide;
+    float *gate_up = attended + rows * heads * width, *middle = gate_up + rows * 2 * m->middle;
+    float *turn = middle + rows * m->middle, *straight = turn + rows * width;
+    const int64_t *prompt = m->layers->cache.prompt_tokens;
+    for (int64_t r = 0; r < rows; r++) { /* a free slot may hold less than its last prompt */
+        position[r] = b->position[r] > prompt[r] ? b->position[r] : prompt[r];
+        memcpy(turn + r * width, b->turns + (shape.prefix + position[r]) * width, 4 * width);
+        memcpy(x + r * hidden, m->embedding + b->last[r] * hidden, 4 * hidden);
+        for (int64_t i = 0; i < width; i++) straight[r * width + i] = i % 2 ? 0.0f : 1.0f;
+    }
+    for (struct layer *l = m->layers; l < m->layers + m->num_layers; l++) {
+        struct arrays cache = l->cache;
+        shape.window = l->window;
+        cache.qkv = qkv, cache.turn = l->rotates ? turn : straight, cache.positions = position;
+        cache.out = attended, cache.scratch = straight + rows * width;
+        aha_rms_norm(rows, hidden, x, l->norm, m->eps, normed);
+        multiply(rows, hidden, wide, normed, l->qkv, l->qkv_bias, 0, qkv);
+        for (int64_t r = 0; l->query_norm && r < rows; r++) {
+            float *query = qkv + r * wide, *key = query + heads * width;
+            aha_rms_norm(heads, width, query, l->query_norm, m->eps, query);
+            aha_rms_norm(shape.groups, width, key, l->key_norm, m->eps, key);
         }
-        double total = 0;
-        for (int64_t s = 0; s < num_spans; s++) {
-            vec part = {0};
-            const int64_t end = (s + 1) * SPAN < vocab ? (s + 1) * SPAN : vocab;
-            for (int64_t i = s * SPAN; i + LANES <= end; i += LANES) part += load(weight + i);
-            spans[s] = sum(part);
-            for (int64_t i = end / LANES * LANES; i < end; i++) spans[s] += weight[i];
-            total += spans[s];
+        aha_attend(&shape, &cache);
+        multiply(rows, heads * width, hidden, attended, l->out, l->out_bias, 1, x);
+        aha_rms_norm(rows, hidden, x, l->mlp_norm, m->eps, normed);
+        multiply(rows, hidden, 2 * m->middle, normed, l->gate_up, l->gate_up_bias, 0, gate_up);
+        gated(rows, m->middle, gate_up, middle);
+        multiply(rows, m->middle, hidden, middle, l->down, l->down_bias, 1, x);
+    }
+    aha_rms_norm(rows, hidden, x, m->norm, m->eps, b->states);
+    for (int64_t r = 0; b->active && r < rows; r++) b->position[r] += b->active[r];
+}
+
+/* Draw the next token of every active row and end some. Returns how many ended, more than all rows
+   where the caller has to look at one, or -1 where a log-prob is not finite. */
+static int64_t draw_rows(const struct model *m, const struct batch *b) {
+    float *values = b->workspace, *scratch = values + LOGIT_ROWS * whole(m->vocab);
+    int64_t ended = 0, broken = 0;
+    for (int64_t first = 0; first < b->shape.rows; first += LOGIT_ROWS) {
+        const int64_t count = least(b->shape.rows - first, LOGIT_ROWS);
+        aha_logits(m, count, b->states + first * m->hidden, values);
+        for (int64_t r = first; r < first + count; r++) {
+            if (!b->active[r]) continue;
+            const int64_t at = r * b->room + b->num_new[r];
+            const double uniform = uniform_number(b->key[r], b->num_new[r]);
+            const int64_t token = draw(m->vocab, b->temperature,
+                                       values + (r - first) * whole(m->vocab), uniform,
+                                       b->logprobs + at, scratch);
+            b->logprobs[at] = corrected(b->logprobs[at], token, m->vocab, m->hidden, b->temperature,
+                                        b->states + r * m->hidden, m->head_rows,
+                                        values + (r - first) * whole(m->vocab));
+            b->last[r] = b->tokens[at] = token;
+            b->num_new[r]++;
+            broken |= !isfinite(b->logprobs[at]);
+            b->active[r] = b->ends[token] != 1 && b->num_new[r] < b->limit[r];
+            ended += b->ends[token] == 2 ? b->shape.rows + 1 : !b->active[r];
         }
-        double left = uniform[row] * total;
-        int64_t s = 0;
-        while (s + 1 < num_spans && left >= spans[s]) left -= spans[s++];
-        const int64_t end = (s + 1) * SPAN < vocab ? (s + 1) * SPAN : vocab;
-        int64_t token = s * SPAN;
-        while (token + 1 < end && left >= weight[token]) left -= weight[token++];
-        tokens[row] = token;
-        logprobs[row] = (logits[token] - most) / temperature - logf((float)total);
+    }
+    return broken ? -1 : ended;
+}
+
+/* Draw and advance in turn, until after a draw `enough` rows have ended, or one has to be looked
+   at, or `steps` tokens of each row are drawn. Returns the number of draws, negative where a
+   log-prob is not finite. */
+int64_t aha_draw(const struct model *m, const struct batch *b, int64_t enough, int64_t steps) {
+    int64_t ended = 0;
+    for (int64_t drawn = 1;; drawn++) {
+        const int64_t now = draw_rows(m, b);
+        ended += now;
+        if (now < 0) return -drawn;
+        if (ended >= enough || drawn == steps) return drawn;
+        aha_step(m, b);
     }
 }

@@ -141,7 +141,8 @@ class Plot {
       svg.append(el("svg:line", { class: "gridline", x1: left, x2: width - right, y1: this.y(mark), y2: this.y(mark) }));
       svg.append(el("svg:text", { x: left - 6, y: this.y(mark) + 4, "text-anchor": "end" }, labels[index]));
     });
-    for (const mark of ticks(this.first, this.last, Math.max(2, width / 90), true)) {
+    if (figure.bands.length) this.bands(svg, top, bottom);
+    else for (const mark of ticks(this.first, this.last, Math.max(2, width / 90), true)) {
       svg.append(el("svg:text", { x: this.x(mark), y: height - 7, "text-anchor": "middle" }, number(mark)));
     }
     svg.append(el("svg:line", { class: "axis", x1: left, x2: width - right, y1: bottom, y2: bottom }));
@@ -153,6 +154,23 @@ class Plot {
     svg.append(this.cursor);
     this.area.replaceChildren(svg);
     this.move(this.step);
+  }
+
+  /** Stages side by side: a dashed line where each begins, its name and its last step below. */
+  bands(svg, top, bottom) {
+    this.figure.bands.forEach((band, index) => {
+      const [from, to] = [this.x(band.start), this.x(band.end)];
+      if (index) svg.append(el("svg:line", { class: "cursor", x1: from, x2: from, y1: top, y2: bottom }));
+      const steps = `${band.name}, ${number(band.end - band.start)} steps`;
+      const label = [steps, band.name, ""].find((text) => text.length * 6 < to - from);
+      svg.append(el("svg:text", { x: (from + to) / 2, y: bottom + 17, "text-anchor": "middle" }, label));
+    });
+  }
+
+  /** `step 12`, or `dev2, step 12` where stages lie side by side. */
+  named(step) {
+    const band = this.figure.bands.findLast((one) => one.start <= step);
+    return band ? `${band.name}, step ${number(step - band.start)}` : `step ${number(step)}`;
   }
 
   line(svg, series) {
@@ -180,13 +198,13 @@ class Plot {
     this.step = step;
     const { figure } = this;
     const shown = step === null ? this.last : Math.min(this.last, Math.max(this.first, step));
-    const entries = figure.series.map((series) => {
+    const entries = figure.series.filter((series) => !series.quiet).map((series) => {
       const point = latest(series.points, shown);
       if (!point) return [series, null, "–", ""];
       const error = point.length > 2 ? ` ±${format(point[2], figure.unit).replace("%", "")}` : "";
-      return [series, point, format(point[1], figure.unit) + error, point[0] === shown ? "" : ` (step ${number(point[0])})`];
+      return [series, point, format(point[1], figure.unit) + error, point[0] === shown || (figure.bands.length && step === null) ? "" : ` (${this.named(point[0])})`];
     });
-    this.at.textContent = `step ${number(shown)}`;
+    this.at.textContent = this.named(shown);
     const items = entries.map(([series, , text, older]) => el("li", {}, swatch(series.style, series.color), `${series.name} `,
       el("b", { class: older ? "older" : null, title: older ? `measured at${older.replace(/[()]/g, "")}` : null }, text)));
     figure.levels.forEach((level) => items.push(el("li", {}, swatch("level", 0), `${level.name} `, el("b", {}, format(level.value, figure.unit)))));
@@ -194,7 +212,7 @@ class Plot {
     this.legendHeight = Math.max(this.legendHeight || 0, this.legend.offsetHeight);
     this.legend.style.minHeight = `${this.legendHeight}px`; // so that nothing jumps under the pointer
     this.area.setAttribute("aria-valuenow", shown);
-    this.area.setAttribute("aria-valuetext", `step ${number(shown)}: ${entries.map(([series, , text, older]) => `${series.name} ${text}${older}`).join(", ")}`);
+    this.area.setAttribute("aria-valuetext", `${this.named(shown)}: ${entries.map(([series, , text, older]) => `${series.name} ${text}${older}`).join(", ")}`);
     if (!this.cursor) return;
     this.cursor.replaceChildren();
     if (step === null) return;
@@ -227,7 +245,7 @@ class Plot {
     const { figure } = this;
     const head = el("tr", {}, el("th", { scope: "col" }, "step"), ...figure.series.map((series) => el("th", { scope: "col" }, series.name)));
     const maps = figure.series.map((series) => new Map(series.points.map((point) => [point[0], point])));
-    const rows = this.steps.map((step) => el("tr", {}, el("td", {}, number(step)), ...maps.map((map) => {
+    const rows = this.steps.map((step) => el("tr", {}, el("td", {}, figure.bands.length ? this.named(step) : number(step)), ...maps.map((map) => {
       const point = map.get(step);
       return el("td", {}, point ? format(point[1], figure.unit) + (point[2] === undefined ? "" : ` ±${format(point[2], figure.unit).replace("%", "")}`) : "");
     })));
@@ -236,12 +254,12 @@ class Plot {
 }
 
 /** Two wide figures first, then rows of three; no row is left with a hole. */
-function gridOf(figures, stage, leading) {
+function gridOf(figures, keyOf, leading) {
   const grid = el("div", { class: "grid" });
   const lead = Math.min(leading, figures.length);
   const rest = figures.length - lead;
   const wideFrom = rest % 3 === 0 ? Infinity : figures.length - (rest % 3 === 2 ? 2 : Math.min(4, rest));
-  const plots = figures.map((figure, index) => new Plot(figure, stage, index < lead || index >= wideFrom));
+  const plots = figures.map((figure, index) => new Plot(figure, keyOf(figure), index < lead || index >= wideFrom));
   grid.append(...plots.map((plot) => plot.node));
   requestAnimationFrame(() => plots.forEach((plot) => plot.draw()));
   return [grid, plots];
@@ -250,14 +268,23 @@ function gridOf(figures, stage, leading) {
 function showFigures() {
   const section = document.getElementById("figures");
   const body = section.querySelector(".body");
+  const together = DATA.across.length > 0;
+  DATA.across.forEach((group) => {
+    const key = (figure) => `across ${figure.bands.map((band) => band.name).join()}`;
+    body.append(el("h3", { class: "stage-title" }, group.title), gridOf(group.figures, key, group.figures.length === 3 ? 0 : 2)[0]);
+  });
+  if (together) body.append(el("h3", { class: "stage-title" }, "Each stage by itself"));
   DATA.stages.forEach((stage, index) => {
-    if (DATA.stages.length > 1) body.append(el("h3", { class: "stage-title" }, `Stage ${stage.name}`));
-    for (const group of stage.groups) {
-      const [grid, plots] = gridOf(group.figures, index, group.collapsed ? 0 : 2);
+    const shown = [];
+    const inside = stage.groups.map((group) => {
+      const [grid, plots] = gridOf(group.figures, () => index, group.collapsed ? 0 : 2);
       const title = el("summary", {}, `${group.title} (${group.figures.length})`);
       const draw = () => plots.forEach((plot) => plot.draw());
-      body.append(group.collapsed ? el("details", { class: "more", toggle: draw }, title, grid) : grid);
-    }
+      shown.push(draw);
+      return group.collapsed ? el("details", { class: "more", toggle: draw }, title, grid) : grid;
+    });
+    if (together) body.append(el("details", { class: "more stage", toggle: () => shown.forEach((draw) => draw()) }, el("summary", {}, stage.name), ...inside));
+    else body.append(...(DATA.stages.length > 1 ? [el("h3", { class: "stage-title" }, `Stage ${stage.name}`)] : []), ...inside);
   });
   section.hidden = !DATA.stages.length;
 }

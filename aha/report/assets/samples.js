@@ -27,10 +27,10 @@ function rewardParts(sample) {
   return parts || null;
 }
 
-function sampleCard(sample, language, scale) {
+function sampleCard(sample, language, scale, title) {
   const unscored = ["timeout", "error"].includes(sample.verdict);
   const state = sample.verdict === "correct" ? "correct" : unscored ? "unscored" : "";
-  const name = sample.sample === null ? "sample" : `#${sample.sample}`;
+  const name = title || (sample.sample === null ? "sample" : `#${sample.sample}`);
   const card = el("article", { class: `card sample ${state}`, tabindex: -1, "aria-label": `sample ${name}, ${sample.verdict}` },
     el("header", {}, el("b", {}, VERDICTS[sample.verdict] || sample.verdict || "not judged"), el("span", {}, name),
       el("span", { class: "parts" }, sample.reward === null ? "" : `reward ${number(sample.reward)}`)));
@@ -156,7 +156,7 @@ function showMoments(browser) {
   ]) {
     if (moments.length) body.append(el("h3", { class: "stage-title" }, title), el("p", { class: "note" }, note), ...moments.map((moment) => momentCard(moment, browser)));
   }
-  if (DATA.moments.figures.length) body.append(el("h3", { class: "stage-title" }, "Over training"), gridOf(DATA.moments.figures, "moments", 2)[0]);
+  if (DATA.moments.figures.length) body.append(el("h3", { class: "stage-title" }, "Over training"), gridOf(DATA.moments.figures, () => "moments", 2)[0]);
   section.hidden = !body.childNodes.length;
 }
 
@@ -168,12 +168,3 @@ function showSamples() {
   section.hidden = false;
   return browser;
 }
-
-showFigures();
-showMoments(showSamples());
-for (const link of document.querySelectorAll("nav a")) {
-  const target = document.querySelector(link.getAttribute("href"));
-  link.hidden = !target || target.hidden;
-}
-const wanted = location.hash && document.getElementById(location.hash.slice(1));
-if (wanted) requestAnimationFrame(() => requestAnimationFrame(() => wanted.scrollIntoView({ behavior: "instant" })));

@@ -1,0 +1,1 @@
+"""What runs beside a tested program, inside the sandbox: standard library only."""

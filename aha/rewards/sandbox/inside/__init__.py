@@ -1,0 +1,1 @@
+"""What runs inside the sandbox: standard library only, started without the rest of `aha`."""
