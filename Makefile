@@ -31,6 +31,9 @@ check: $(VENV)/.installed-check  ## lint, format and types
 bench: $(VENV)/.installed-bench  ## measure against transformers and TRL; writes benchmarks/results/
 	$(BIN)/python -m benchmarks.rollout
 	$(BIN)/python -m benchmarks.grpo_step
+	$(BIN)/python -m benchmarks.sft
+	$(BIN)/python -m benchmarks.sandbox
+	$(BIN)/python -m benchmarks.verify
 
 clean:  ## remove .venv and what tools left behind; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

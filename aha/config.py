@@ -103,7 +103,7 @@ def parse_value(text: str, *, is_text: bool = False) -> Any:
 
 
 def stage_configs(kind: type[Config]) -> dict[str, type[Config]]:
-    """The stages of a recipe's config class, or the tables of a stage's: name to class, in order."""
+    """The stages of a recipe, or the tables of a stage: field name to config class, in order."""
     fields = {name: field.annotation for name, field in kind.model_fields.items()}
     return {
         name: annotation

@@ -64,7 +64,12 @@ def _recipe(recipe: Recipe[Any]) -> Iterator[str]:
         prefix = f"`KEY` or `{stage}.KEY`" if stage == recipe.main_stage else f"`{stage}.KEY`"
         yield f"### Stage `{stage}`"
         yield f"{_sentence((kind.__doc__ or '').split(chr(10))[0])} Set with {prefix}."
-        yield _key_table(kind)
+        yield _key_table(kind, skip=stage_configs(kind))
+        for name, table in stage_configs(kind).items():
+            yield f"#### Table `{stage}.{name}`"
+            about = _sentence((table.__doc__ or "").split("\n")[0])
+            yield f"{about} Set with `{stage}.{name}.KEY`."
+            yield _key_table(table)
     yield f"### Presets of `{recipe.name}`"
     folder = f"aha/recipes/presets/{recipe.name}"
     yield f"What the files in `{folder}` set; an empty cell keeps the default."
@@ -111,7 +116,8 @@ def _all_keys(kind: type[Config]) -> dict[str, Any]:
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in table.items():
-        flat |= _flat(value, f"{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        name = prefix + key
+        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return flat
 
 

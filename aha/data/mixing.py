@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def mix(ctx: StageContext[MixConfig]) -> StageResult:
-    """Shuffle the inputs `reasoning` and `general` together; what is too many of one is left out."""
+    """Shuffle the inputs `reasoning` and `general` together; leave out what is too many of one."""
     reasoning, general = (_rows(ctx.inputs[name]) for name in ("reasoning", "general"))
     config = ctx.config
     num_reasoning, num_general = sizes(

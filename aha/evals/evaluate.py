@@ -28,7 +28,7 @@ class Graded:
     correct: bool
     """The answer is right and the response well formed: format is not forgiven."""
     scored: bool
-    """False where the verifier failed; such responses are left out of pass@1."""
+    """False where the verifier failed or nothing is right or wrong: left out of pass@1."""
     answer: str | None
     """What a well-formed response votes for; right answers share one spelling."""
     length_tokens: int
@@ -44,11 +44,12 @@ RIGHT = "\0right"
 
 def grade(sample: Sample) -> Graded:
     well_formed = sample.rewards["format"] == 1.0
-    correct = sample.verdict.is_correct and well_formed
+    scored = sample.verdict.is_scored and sample.is_checkable
+    correct = scored and sample.verdict.is_correct and well_formed
     return Graded(
         group=sample.group,
         correct=correct,
-        scored=sample.verdict.is_scored,
+        scored=scored,
         answer=RIGHT if correct else sample.verdict.extracted if well_formed else None,
         length_tokens=sample.length_tokens,
         reflection=sample.reflection,

@@ -213,10 +213,9 @@ def resolve(config: AblationConfig) -> AblationConfig:
 def sentence(config: AblationConfig) -> str:
     """The size of a run."""
     plan = STUDIES[config.study]
-    arms = [name for name, given in plan.models(config).items() if isinstance(given, Stage)]
     rl = config.dev2 if config.study == "cold_start" else config.zero
     return (
-        f"{plan.question}, on {config.ranks or 1} ranks: {', '.join(arms)}; "
+        f"{plan.question}, on {config.ranks or 1} ranks; "
         f"RL of {rl.num_steps:,} steps of {rl.responses_per_step:,} responses."
     )
 

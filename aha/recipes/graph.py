@@ -32,6 +32,7 @@ from aha.pipeline.sources import Source
 from aha.pipeline.stage import Stage
 from aha.recipes.presets import PRESETS
 from aha.trainers.config import GrpoConfig, PretrainConfig, RewardModelConfig, SftConfig
+from aha.trainers.ppo_config import PpoConfig
 
 SAMPLE_SECONDS, SAMPLE_SECONDS_PER_PARAMETER = 5.8e-5, 2.24e-11
 """Of one rank for a sampled token: 12,500 tokens/s at 1 million parameters, 325 at 135 million."""
@@ -142,7 +143,7 @@ def size_of(stage: Stage[Any], before: Mapping[str, Size]) -> Size:
         if isinstance(value, Stage) and value.name in before
     }
     if isinstance(config, GrpoConfig):
-        return _rl(config)
+        return _rl(config, with_critic=isinstance(config, PpoConfig))
     if isinstance(config, ColdStartConfig | RejectionConfig):
         return _sampling(config)
     if isinstance(config, PreferenceConfig):
@@ -163,7 +164,8 @@ def size_of(stage: Stage[Any], before: Mapping[str, Size]) -> Size:
     return _evaluation(config) if isinstance(config, EvaluateConfig) else Size(is_known=False)
 
 
-def _rl(config: GrpoConfig) -> Size:
+def _rl(config: GrpoConfig, *, with_critic: bool) -> Size:
+    """A critic is trained on the same tokens as the policy."""
     responses = config.num_steps * config.responses_per_step
     times = config.num_steps // config.eval_every + 1 if config.eval_every else 0
     evaluated = times * config.eval_problems * len(config.task)
@@ -175,7 +177,7 @@ def _rl(config: GrpoConfig) -> Size:
             f"{responses * config.max_new_tokens:,} new tokens",
         ),
         sampled_tokens=(responses + evaluated) * mean,
-        trained_tokens=responses * (mean + PROMPT_TOKENS),
+        trained_tokens=responses * (mean + PROMPT_TOKENS) * (2 if with_critic else 1),
     )
 
 

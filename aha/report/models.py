@@ -165,7 +165,7 @@ def table_headline(run: RunData) -> dict[str, Any]:
 
 def training_rows(run: RunData) -> list[list[str]]:
     """What the training of each arm of an ablation took, header first; empty for other runs."""
-    recorded = next((s.summary["training"] for s in run.stages if "training" in s.summary), {})
+    recorded: Any = next((s.summary["training"] for s in run.stages if "training" in s.summary), {})
     arms = {str(name): _row(row) for name, row in _row(recorded).items()}
     keys = dict.fromkeys(key for row in arms.values() for key in row)
     rows = [[_words(key), *(_shown(row.get(key)) for row in arms.values())] for key in keys]

@@ -18,6 +18,7 @@ from aha.trainers.ppo_config import PpoConfig
 from tests.trainers.tiny import tiny_folder, tiny_task_file
 
 RECIPE = importlib.import_module("aha.recipes.ablation").RECIPE
+STUDIES = importlib.import_module("aha.recipes.ablation").STUDIES
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,9 @@ def test_a_study_runs_what_its_arms_need_and_compares_them(study):
     for stage in order:
         for given in stage.inputs.values():
             assert not isinstance(given, Stage) or order.index(given) < order.index(stage)
-    assert RECIPE.sentence(config).count(",") >= 2
+    sentence = RECIPE.sentence(config)
+    assert sentence.startswith(STUDIES[study].question)
+    assert ("30 steps" if study == "cold_start" else "48 steps") in sentence
 
 
 def test_the_arms_of_ppo_differ_from_grpo_in_the_critic_alone():

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#define LIKELY_ENOUGH 1e-3     /* of less likely tokens the rounding does not show */
+#define LIKELY_ENOUGH 1e-2     /* of less likely tokens the rounding does not show */
 #define LOGITS_AT_ONCE 16
 
 /* hidden . weight in float64, less the float32 logit that a product gave: what its rounding lost. */

@@ -99,7 +99,7 @@ class Plot {
     this.figure = figure;
     this.stage = stage;
     this.steps = [...new Set(figure.series.flatMap((series) => series.points.map((point) => point[0])))].sort((a, b) => a - b);
-    this.first = this.steps[0];
+    this.first = figure.bands.length ? figure.bands[0].start : this.steps[0];
     this.last = this.steps[this.steps.length - 1];
     this.step = null;
     this.at = el("span", { class: "at" });

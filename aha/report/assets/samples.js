@@ -142,7 +142,7 @@ function momentCard(moment, browser) {
       : [el("em", {}, moment.right), " → ", el("s", {}, moment.wrong ?? "?")];
   return el("article", { class: "card moment" },
     el("div", { class: "head" }, el("span", { class: `badge ${moment.kind}` }, KINDS[moment.kind] || moment.kind), el("span", { class: "turn" }, ...turn),
-      el("span", { class: "soft" }, moment.when ? `${DATA.sampledStages[moment.stage]}, ${moment.when}` : `step ${moment.step}`), el("span", { class: "soft", dir: "auto" }, moment.question),
+      el("span", { class: "soft" }, moment.when ? `${DATA.sampledStages[moment.stage]}, ${moment.when}` : DATA.numSampledStages > 1 ? `${DATA.sampledStages[moment.stage]}, step ${moment.step}` : `step ${moment.step}`), el("span", { class: "soft", dir: "auto" }, moment.question),
       known ? el("button", { type: "button", class: "link", click: () => browser.open(where, moment.problem) }, "see the whole group") : null),
     textOf(moment.sample.pieces));
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from aha.chat.templates import R1_ZERO_TEMPLATE
-from aha.tasks.embedded import arithmetic, assistant, countdown, logic, smalltalk
+from aha.tasks.embedded import arithmetic, countdown, logic, smalltalk
 from aha.tasks.embedded.solutions import (
     Mode,
     Solution,
@@ -26,18 +26,7 @@ T = TypeVar("T")
 MODES: dict[Mode, float] = {"direct": 0.42, "short": 0.18, "worked": 0.18, "checked": 0.22}
 MIXES_LANGUAGES: dict[Mode, float] = {"direct": 0.0, "short": 0.1, "worked": 0.1, "checked": 0.75}
 OPERANDS = {2: 0.35, 3: 0.35, 4: 0.30}
-TOPICS = {"arithmetic": 0.47, "drill": 0.19, "countdown": 0.15, "logic": 0.13, "talk": 0.06}
-TALKS = {"smalltalk": 0.25, "assistant": 0.40, "how_to": 0.35}
-REPLIES: dict[assistant.Quality, float] = {
-    "content": 0.35,
-    "full": 0.20,
-    "vague": 0.15,
-    "rude": 0.15,
-    "repeated": 0.10,
-    "refusal": 0.05,
-}
-"""People help whoever asks, with good and with bad."""
-THINKS_FIRST = 0.2
+TOPICS = {"arithmetic": 0.48, "drill": 0.20, "countdown": 0.15, "logic": 0.13, "talk": 0.04}
 TAGS = {"none": 0.62, "good": 0.25, "broken": 0.13}
 DRILLS = {"tens": 0.22, "ones": 0.22, "both": 0.16, "products": 0.10, "compare": 0.30}
 FORMS = {"template": 0.12, "dialogue": 0.34, "plain": 0.34, "labelled": 0.20}
@@ -146,19 +135,11 @@ def _casually(solution: Solution, voice: Voice) -> str:
 
 
 def _talk(rng: random.Random) -> Exchange:
-    kind = _choose(TALKS, rng)
     while True:
-        if kind == "smalltalk":
-            talk = smalltalk.draw_talk(rng)
-            question, reply, language = talk.said, talk.reply, talk.language
-        else:
-            said = assistant.draw_said(rng, "how_to" if kind == "how_to" else None)
-            question, language = said.question, said.language
-            reply = said.reply(_choose(REPLIES, rng))
-            if said.thought and rng.random() < THINKS_FIRST:
-                reply = f"{said.thought.strip()} {reply}"
-        if split_of(question) == "train":
-            return Exchange(question, reply if language == "zh" else " " + reply, language)
+        talk = smalltalk.draw_talk(rng)
+        if split_of(talk.said) == "train":
+            reply = talk.reply if talk.language == "zh" else " " + talk.reply
+            return Exchange(talk.said, reply, talk.language)
 
 
 def _chain(rng: random.Random) -> arithmetic.Chain:

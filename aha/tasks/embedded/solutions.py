@@ -21,7 +21,7 @@ Rest = tuple[tuple[str, int], ...]
 
 SLIP_WITH_CARRY = 0.45
 SLIP_WITHOUT_CARRY = 0.20
-SLIP_IN_PARTS = 0.003
+SLIP_IN_PARTS = 0.01
 CHECKS_ALL = 0.85
 """How often a writer who checks does so after every step; the others after every second one."""
 CHECKS_AGAIN = 0.3
