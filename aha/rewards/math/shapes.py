@@ -19,7 +19,6 @@ _NAME_FUNCTIONS = words(
     " det log ln max min arcsin arccos arctan"
 )
 _NAMED_SETS = frozenset({"mathbb_R", "mathbb_Z", "mathbb_Q", "mathbb_N", "mathbb_C"})
-MAX_SIGN_CHOICES = 4
 
 
 def is_region(node: Node) -> bool:

@@ -2,7 +2,6 @@
 
 import marshal
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -111,10 +110,6 @@ def _status(state: str, job: host.Ended) -> Status:
         return "ok"
     lines = job.stderr[-2000:].decode(errors="replace").strip().splitlines()
     return "memory" if lines and lines[-1].startswith("MemoryError") else "crashed"
-
-
-def has_tool(name: str) -> bool:
-    return shutil.which(name) is not None
 
 
 def _checked(files: Mapping[str, bytes]) -> dict[str, bytes]:
