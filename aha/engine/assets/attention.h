@@ -5,6 +5,7 @@
 #define AHA_ATTENTION_H
 
 #include "matmul.h"
+#include "../../model/assets/exact.h"
 
 struct shape {
     int64_t rows, groups, group, width; /* query heads = key heads (groups) * queries a head */
@@ -36,22 +37,6 @@ static int64_t scores_line(const struct shape *s) {
 int64_t aha_attend_room(const struct shape *s) {
     const int64_t heads = s->groups * s->group;
     return TILE * (heads * s->width + s->group * (s->width + scores_line(s)));
-}
-
-/* Scores of one query against keys stored [tokens / LANES][width][LANES] */
-static void scores_of_row(const float *query, const float *keys, int64_t tokens, int64_t width,
-                          float *scores) {
-    for (int64_t t = 0; t < whole(tokens); t += WIDE) {
-        vec a = {0}, b = {0}, c = {0}, d = {0};
-        const float *key = keys + t / LANES * LANES * width + t % LANES;
-        for (int64_t i = 0; i < width; i += 4) {
-            a += query[i] * load(key + i * LANES);
-            b += query[i + 1] * load(key + (i + 1) * LANES);
-            c += query[i + 2] * load(key + (i + 2) * LANES);
-            d += query[i + 3] * load(key + (i + 3) * LANES);
-        }
-        store(scores + t, (a + b) + (c + d));
-    }
 }
 
 /* out += sum over t of weights[t] * value t, for `columns` vectors of the values */
@@ -130,6 +115,13 @@ static void enter(const struct shape *s, const struct arrays *a, int64_t row, fl
     }
 }
 
+/* Scores of a group's queries against keys stored [tokens / LANES][width][LANES] */
+static void score(const struct shape *s, const float *query, const float *keys, int64_t tokens,
+                  float *scores) {
+    exact_scores(s->group, query, s->width, keys, LANES, LANES * s->width, s->width, tokens, scores,
+                 scores_line(s));
+}
+
 /* One row's queries of a group against its prompt and its own tokens; the scores against the
    prefix are there, the sum over the prefix comes later. */
 static void attend_alone(const struct shape *s, const struct arrays *a, int64_t row, int64_t g,
@@ -139,10 +131,10 @@ static void attend_alone(const struct shape *s, const struct arrays *a, int64_t 
     const int64_t gone = s->window ? prefix + prompt + own - s->window : 0;
     const int64_t at = (row * s->groups + g) * s->capacity * width;
     const int64_t skip = g * a->prompt_stride[row] * width;
-    for (int64_t j = 0; j < s->group; j++, query += width, mixed += width, scores += line) {
+    score(s, query, a->prompt_keys[row] + skip, prompt, scores + whole(prefix));
+    score(s, query, a->keys + at, own, scores + whole(prefix) + whole(prompt));
+    for (int64_t j = 0; j < s->group; j++, mixed += width, scores += line) {
         float *of_prompt = scores + whole(prefix), *of_row = of_prompt + whole(prompt);
-        scores_of_row(query, a->prompt_keys[row] + skip, prompt, width, of_prompt);
-        scores_of_row(query, a->keys + at, own, width, of_row);
         mask(scores, prefix, gone);
         mask(of_prompt, prompt, gone - prefix);
         mask(of_row, own, gone - prefix - prompt);
@@ -165,9 +157,9 @@ void aha_attend(const struct shape *s, const struct arrays *a) {
         for (int64_t g = 0; g < s->groups; g++) {
             const float *asked = query + g * block;
             for (int64_t j = 0; s->prefix && j < s->group; j++)
-                multiply_plain(count, width, whole(s->prefix), asked + j * width, stride,
-                               a->prefix_keys + g * width * whole(s->prefix), 0, scores + j * line,
-                               s->group * line);
+                exact_scores(count, asked + j * width, stride,
+                             a->prefix_keys + g * width * whole(s->prefix), whole(s->prefix), LANES,
+                             width, whole(s->prefix), scores + j * line, s->group * line);
             for (int64_t r = 0; r < count; r++)
                 attend_alone(s, a, first + r, g, asked + r * stride,
                              scores + r * s->group * line, mixed + r * stride);

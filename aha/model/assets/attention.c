@@ -8,7 +8,7 @@
 
    Arrays are float32 and dense, sizes int64; `width` is a multiple of LANES. */
 
-#include "vector.h"
+#include "exact.h"
 
 #define ROWS 8
 #define BLOCK 32 /* queries whose scores the backward pass holds at once */
@@ -185,8 +185,8 @@ void attention_forward(const struct heads *h, float *out, float *peaks, float *s
                 for (int64_t i = 0; i < h->tokens; i += ROWS) {
                     const int64_t seen = least(h->prefix + i + ROWS, keys);
                     const int64_t count = whole(seen, LANES), num = least(ROWS, h->tokens - i);
-                    product(width, l.queries + i * width, width, 1, l.key_columns, l.line,
-                            l.weights, l.line, count, 0);
+                    exact_scores(num, l.queries + i * width, width, l.key_columns, l.line, LANES,
+                                 width, count, l.weights, l.line);
                     for (int64_t r = 0; r < num; r++) {
                         float *scores = l.weights + r * l.line;
                         mask(h, scores, i + r, count);
@@ -213,8 +213,8 @@ static void head_backward(const struct heads *h, struct layout *l, const float *
             const int64_t seen = least(h->prefix + i + ROWS, keys), count = whole(seen, LANES);
             float *weights = l->weights + (i - block) * line;
             float *grads = l->grad_weights + (i - block) * line;
-            product(width, l->queries + i * width, width, 1, l->key_columns, line, weights, line,
-                    count, 0);
+            exact_scores(ROWS, l->queries + i * width, width, l->key_columns, line, LANES, width,
+                         count, weights, line);
             product(width, l->grads + i * width, width, 1, l->value_columns, line, grads, line,
                     count, 0);
             for (int64_t r = 0; r < ROWS; r++) {
