@@ -1,8 +1,8 @@
-/* Products of queries and keys, summed in float64 and rounded once.
+/* Products of queries and keys, summed well.
 
-   Attention scores reach 150 in trained models: their float32 sums, in whatever order, differ by
-   1e-5 and more, and the softmax hands that on to log-probs whole. LANES keys at a time lie
-   side by side, so that a key's float64 copy serves several queries. */
+   Attention scores reach 150 in trained models. Their float32 sums, in whatever order, differ by
+   1e-5 and more, and the softmax hands that on to log-probs whole. So only SHORT products at a time
+   are summed in float32, and those sums in float64; four queries share the reading of a key. */
 
 #ifndef AHA_EXACT_H
 #define AHA_EXACT_H
@@ -10,21 +10,27 @@
 #include "vector.h"
 
 #define EIGHT 8
+#define SHORT 8
 typedef float eight_floats __attribute__((vector_size(4 * EIGHT), aligned(4), may_alias));
+typedef float sixteen __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef double eight __attribute__((vector_size(8 * EIGHT)));
 
 /* scores[r][0 .. LANES - 1] of `rows` queries, `stride` floats apart; float i of key t is
-   keys[i * line + t] */
+   keys[i * line + t]; width is a multiple of SHORT */
 INLINE void exact_block(const int rows, const float *query, int64_t stride, const float *keys,
                         int64_t line, int64_t width, float *scores, int64_t pitch) {
     eight total[4][2] = {{{0}}};
-    for (int64_t i = 0; i < width; i++, keys += line) {
-        const eight low = __builtin_convertvector(*(const eight_floats *)keys, eight);
-        const eight high = __builtin_convertvector(*(const eight_floats *)(keys + EIGHT), eight);
-        for (int r = 0; r < rows; r++) {
-            total[r][0] += query[r * stride + i] * low;
-            total[r][1] += query[r * stride + i] * high;
-        }
+    for (int64_t i = 0; i < width; i += SHORT) {
+        union {
+            sixteen all;
+            eight_floats half[2];
+        } part[4] = {0};
+        for (int j = i; j < i + SHORT; j++, keys += line)
+            for (int r = 0; r < rows; r++)
+                part[r].all += query[r * stride + j] * *(const sixteen *)keys;
+        for (int r = 0; r < rows; r++)
+            for (int half = 0; half < 2; half++)
+                total[r][half] += __builtin_convertvector(part[r].half[half], eight);
     }
     for (int r = 0; r < rows; r++)
         for (int half = 0; half < 2; half++)
