@@ -1,7 +1,7 @@
-"""Fill the generated parts of the pages in this folder: `python docs/generate.py`.
+"""Fill the generated parts of README and of the pages in this folder: `python -m docs.generate`.
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. It is made from the code, so a
-number in it cannot go stale: `tests/docs/test_generated.py` makes it again and compares.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. It is made from the code, or from
+result files (`measured`), so a number in it cannot go stale: `tests/docs/test_generated.py` makes it again and compares.
 """
 
 import re
@@ -20,8 +20,9 @@ from aha.recipes.recipe import RECIPES, Recipe, load_recipe
 from aha.tasks.embedded import arithmetic, corpus, countdown, logic, solutions, splits, vocabulary
 from aha.tasks.embedded.voice import Language, Style, Voice
 from aha.trainers import advantage, grpo, pretrain, update
+from docs import measured
 
-PAGES = Path(__file__).parent
+PAGES = (*sorted(measured.RESULTS.parent.glob("*.md")), measured.ROOT / "README.md")
 PART = re.compile(r"<!-- generated: ([\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 SHOWN_CHAIN = arithmetic.Chain(57, (("-", 28), ("+", 13)))
 MOST_SHOWN_CHARS = 260
@@ -29,7 +30,7 @@ MOST_SHOWN_CHARS = 260
 
 def main() -> None:
     """Rewrite the pages whose parts have changed."""
-    for page in sorted(PAGES.glob("*.md")):
+    for page in PAGES:
         old = page.read_text(encoding="utf-8")
         new = filled(old)
         if new != old:
@@ -342,6 +343,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "slips": slips,
     "splits": split_sizes,
     "documents": documents,
+    **measured.PARTS,
 }
 
 if __name__ == "__main__":

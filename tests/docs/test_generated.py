@@ -5,13 +5,13 @@ import pytest
 from docs import generate
 from tests.docs.markdown import ROOT
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = generate.PAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_is_up_to_date(page):
     text = page.read_text(encoding="utf-8")
-    assert generate.filled(text) == text, "run: python docs/generate.py"
+    assert generate.filled(text) == text, "run: python -m docs.generate"
 
 
 def test_every_part_stands_in_a_page():
