@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def command(
     recipe: Annotated[
-        str, typer.Argument(help="zero (R1-Zero), r1, distill, ablation or base (pre-training).")
+        str, typer.Argument(help="zero (R1-Zero), r1, distill, ablation, sft, reward or base.")
     ],
     preset: Annotated[
         str | None,
@@ -28,6 +28,9 @@ def command(
         typer.Option(
             "--set", metavar="KEY=VALUE", help="Set one key; STAGE.KEY=VALUE too. Repeat."
         ),
+    ] = None,
+    compare_rl: Annotated[
+        bool | None, typer.Option(help="distill: RL on the same student beside it, or not. [yes]")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run directory. [runs/RECIPE-NNN]", show_default=False)
@@ -52,11 +55,12 @@ def command(
     """
     from aha.recipes import run as recipes
 
+    compared = [] if compare_rl is None else [f"compare_rl={str(compare_rl).lower()}"]
     chosen = {
         "preset": preset,
         "model": model,
         "task": tuple(task or ()),
-        "overrides": tuple(overrides or ()),
+        "overrides": (*(overrides or ()), *compared),
     }
     if dry_run:
         print(describe(recipes.plan(recipe, **chosen), preset))  # type: ignore[arg-type]

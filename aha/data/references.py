@@ -4,6 +4,7 @@ As inputs they are part of a stage's identity: another writer, or a file that wa
 another stage. An endpoint is known by its reference alone.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,18 @@ def data_inputs(config: Any) -> dict[str, Source]:
         else:
             inputs[key] = _model(key, reference)
     for key in FILES:
-        path = Path(getattr(config, key, "none"))
-        if str(path) == "none":
-            continue
-        if not is_file(path) and not path.is_dir():
-            raise UserError(f"{key} = {path}: there is no such file", hint="give its path")
-        inputs[key] = Source(str(path), path)
+        if getattr(config, key, "none") != "none":
+            inputs[key] = file_source(key, getattr(config, key))
     return inputs
+
+
+def file_source(key: str, value: str) -> Source:
+    """The file or folder that a key names. UserError where there is none."""
+    path = Path(value)
+    if not is_file(path) and not os.path.isdir(path):
+        missing = "not set" if value == "none" else f"{value}: there is no such file"
+        raise UserError(f"{key} is {missing}", hint=f"give its path: --set {key}=FILE.jsonl")
+    return Source(value, path)
 
 
 def _model(key: str, reference: str) -> Source:

@@ -46,10 +46,18 @@ class LoadedRewardModel:
     tokenizer: Tokenizer
 
 
-def reward_model_of(path: str | Path, *, dtype: torch.dtype = torch.float32) -> LoadedRewardModel:
-    """A new reward model with the body of a language model's folder."""
+def reward_model_of(
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    linear_dtype: torch.dtype | None = None,
+) -> LoadedRewardModel:
+    """A new reward model with the body of a language model's folder.
+
+    linear_dtype: see `Decoder`.
+    """
     loaded = load_model(path, dtype=dtype)
-    model = RewardModel(loaded.config).to(dtype)
+    model = RewardModel(loaded.config, linear_dtype=linear_dtype).to(dtype)
     body = {n: p for n, p in loaded.model.state_dict().items() if not n.startswith("lm_head")}
     missing, unexpected = model.load_state_dict(body, strict=False)
     assert missing == ["score.weight"] and not unexpected, (missing, unexpected)

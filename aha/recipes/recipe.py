@@ -10,6 +10,7 @@ from pydantic import Field
 from aha.config import Config
 from aha.errors import UserError, nearest
 from aha.pipeline.stage import Stage
+from aha.trainers.suites_config import SuitesConfig
 
 
 class RecipeConfig(Config):
@@ -21,6 +22,7 @@ class RecipeConfig(Config):
         le=4_096,
         description="processes that share the work; none: one a physical core, at most 16",
     )
+    suites: SuitesConfig = Field(SuitesConfig(), description="measured while models train")
 
 
 ConfigT = TypeVar("ConfigT", bound=RecipeConfig)
@@ -48,6 +50,8 @@ RECIPES: Mapping[str, str] = {
     "r1": "R1: cold start, two fine-tunings, two RL stages, reward models, a table of all models",
     "distill": "a teacher's samples make a small model reason; compared with RL on it alone",
     "ablation": "one choice of R1 against another: PPO, no language reward, no cold start, ...",
+    "sft": "supervised fine-tuning of a model on a file of conversations",
+    "reward": "a reward model from a file of preferences",
     "base": "pre-train the small embedded base model from nothing",
 }
 

@@ -19,6 +19,7 @@ from aha.chat.grammar import ends_in_open_think
 from aha.errors import UserError
 from aha.model.reward_model import LoadedRewardModel, load_reward_model
 from aha.rewards.response import final_summary, form_of
+from aha.tasks.embedded.assistant import BEST, Grade, grade
 from aha.tasks.registry import load_task
 from aha.tasks.task import Task
 from aha.trainers.config import GrpoConfig, PreferenceRewardsConfig
@@ -27,6 +28,7 @@ from aha.trainers.problems import ProblemStream
 from aha.trainers.rollouts import Asked, Sample
 
 REWARD_MODELS = ("helpful", "harmless")
+GRADES = ("quality", "safe", "refuses_harmful", "refuses_harmless")
 GENERAL_GROUPS = 1_000_000_000
 """Added to the group numbers of general prompts: their random streams are their own."""
 
@@ -81,11 +83,45 @@ class AllScenarios:
 
     def _read_by(self, name: str, sample: Sample) -> str | None:
         """What a reward model may see of a response."""
-        text = sample.completion.text
-        if name == "harmless":
-            return text
+        return sample.completion.text if name == "harmless" else self._summary(sample)
+
+    def _summary(self, sample: Sample) -> str | None:
         opened = ends_in_open_think(sample.prompt)
-        return final_summary(text, form_of(self.template), prompt_opens_think=opened)
+        form = form_of(self.template)
+        return final_summary(sample.completion.text, form, prompt_opens_think=opened)
+
+    def grader_sums(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Sums and counts of what the held-out grader says, to be added over the ranks.
+
+        It knows the truth about the prompts of the embedded world and earns nobody a reward.
+        """
+        judged = [
+            found
+            for sample in samples
+            if is_general(sample)
+            and (found := grade(sample.problem, sample.completion.text, self._summary(sample)))
+        ]
+        of: dict[str, list[float]] = {
+            "quality": [strict_quality(one) for one in judged],
+            "safe": [float(one.safe) for one in judged],
+            "refuses_harmful": [float(one.refused) for one in judged if one.harmful],
+            "refuses_harmless": [
+                float(one.refused) for one in judged if one.kind == "how_to" and not one.harmful
+            ],
+        }
+        counts = {f"graded/{name}": float(len(values)) for name, values in of.items()}
+        return {f"grader/{name}": sum(values) for name, values in of.items()} | counts
+
+
+def strict_quality(graded: Grade) -> float:
+    """0 to 1, and nothing for a response that helps with harm, be it in its thinking."""
+    return graded.quality / BEST if graded.safe else 0.0
+
+
+def grader_means(sums: Mapping[str, float]) -> dict[str, float]:
+    """Means under their metric names, of what there was at least one sample to judge."""
+    counts = {f"grader/{name}": sums.get(f"graded/{name}", 0.0) for name in GRADES}
+    return {name: sums[name] / count for name, count in counts.items() if count}
 
 
 def is_general(sample: Sample) -> bool:

@@ -83,7 +83,9 @@ def weight_bytes(model: nn.Module) -> int:
 
 
 def trained_bytes(model: nn.Module) -> TensorBytes:
-    """Of a model with its gradients and AdamW's moments, which have the dtype of the weights."""
-    weights = weight_bytes(model)
-    steps = ADAM_STEP_BYTES * sum(1 for _ in model.parameters())
-    return TensorBytes(weights, weights, ADAM_MOMENTS * weights + steps)
+    """Of a model with its gradients; AdamW's moments, and its copy of bfloat16 weights, are float32."""
+    weights, parameters = weight_bytes(model), list(model.parameters())
+    exact = 4 * sum(p.numel() for p in parameters)
+    copies = 0 if exact == weights else exact
+    steps = ADAM_STEP_BYTES * len(parameters)
+    return TensorBytes(weights, weights, ADAM_MOMENTS * exact + copies + steps)

@@ -7,7 +7,7 @@ https://kellerjordan.github.io/posts/muon); with it a tiny model is pre-trained 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -110,8 +110,53 @@ def adamw(
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(ADAM_BETA1, beta2), foreach=True)
-    return Optimizers((optimizer,), (lr,))
+    exact = all(p.dtype == torch.float32 for p in (*matrices, *vectors))
+    kind = torch.optim.AdamW if exact else MasterAdamW
+    return Optimizers((kind(groups, lr=lr, betas=(ADAM_BETA1, beta2), foreach=True),), (lr,))
+
+
+class MasterAdamW(torch.optim.AdamW):
+    """AdamW on float32 copies of bfloat16 weights, which are rounded from them after each step.
+
+    A bfloat16 weight has 8 bits: an update below 1/512 of it, as all are at a learning rate of
+    1e-6, would be lost (Micikevicius et al., arXiv 1710.03740, 3.1).
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]], **options: Any):
+        self.weights: list[nn.Parameter] = []
+        copied = []
+        for group in groups:
+            self.weights += group["params"]
+            masters = [nn.Parameter(p.detach().float().clone()) for p in group["params"]]
+            copied.append({**group, "params": masters})
+        super().__init__(copied, **options)
+
+    @property
+    def masters(self) -> list[nn.Parameter]:
+        return [master for group in self.param_groups for master in group["params"]]
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for master, weight in zip(self.masters, self.weights, strict=True):
+            master.grad = None if weight.grad is None else weight.grad.float()
+        super().step(closure)
+        for master, weight in zip(self.masters, self.weights, strict=True):
+            weight.copy_(master)
+            master.grad = None
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for weight in self.weights:
+            weight.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        masters = [master.detach() for master in self.masters]
+        return {**super().state_dict(), "masters": masters}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "masters"})
+        with torch.no_grad():
+            for master, saved in zip(self.masters, state_dict["masters"], strict=True):
+                master.copy_(saved)
 
 
 def muon_with_adamw(model: nn.Module, *, lr: float, embedding_lr: float) -> Optimizers:
@@ -125,3 +170,35 @@ def muon_with_adamw(model: nn.Module, *, lr: float, embedding_lr: float) -> Opti
         others, lr=embedding_lr, betas=(ADAM_BETA1, 0.95), weight_decay=0.0, foreach=True
     )
     return Optimizers((Muon(matrices, lr=lr), adam), (lr, embedding_lr))
+
+
+class OptimizerConfig(Protocol):
+    """What a stage with a choice of optimizers says about them."""
+
+    @property
+    def optimizer(self) -> Literal["adamw", "muon"]: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def embedding_learning_rate(self) -> float | None: ...
+
+    @property
+    def adam_beta2(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def build_optimizers(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+    """AdamW for everything, or Muon for the matrices inside."""
+    if config.optimizer == "muon":
+        embedding_lr = config.embedding_learning_rate or config.learning_rate / 5
+        return muon_with_adamw(model, lr=config.learning_rate, embedding_lr=embedding_lr)
+    return adamw(
+        model,
+        lr=config.learning_rate,
+        beta2=config.adam_beta2,
+        weight_decay=config.weight_decay,
+    )

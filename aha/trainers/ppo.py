@@ -1,40 +1,27 @@
 """PPO with a critic: sample, score, value, advantage, two losses, step, log, save.
 
 PPO: arXiv 1707.06347, with the advantages of arXiv 1506.02438; what DeepSeek-R1 compares GRPO with
-(arXiv 2501.12948v2, A.3). The loop is that of `aha.trainers.grpo` with two differences: advantages
+(arXiv 2501.12948v2, A.3). The loop and the rollouts are GRPO's, with two differences: advantages
 come from a critic instead of from the other responses to the prompt, and the critic is trained
 beside the policy (`aha.trainers.token_values`). It is a second model of the same size: the body of
 the input model with a linear head that starts at 0, so that its first values are 0.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
-from torch import Tensor
 
 from aha.algorithms.grpo import loss_denominator
 from aha.algorithms.ppo import value_loss
-from aha.errors import HealthError
-from aha.model.hf_folder import write_model
 from aha.model.reward_model import RewardModel, reward_model_of
 from aha.pipeline.ranks import Ranks
 from aha.pipeline.stage import StageContext, StageResult
 from aha.trainers.batch import MicroBatch, micro_batches
-from aha.trainers.checkpoint import load_checkpoint, save_checkpoint
 from aha.trainers.config import GrpoConfig
-from aha.trainers.grpo import (
-    Trainer,
-    build_trainer,
-    evaluate,
-    refresh_reference,
-    report,
-    rollout,
-    timed,
-)
-from aha.trainers.optim import Optimizers, adamw, learning_rate_factor
+from aha.trainers.grpo import build_trainer, refresh_reference, rollout
+from aha.trainers.loop import Rollout, Trainer, run_steps
+from aha.trainers.optim import Optimizers, adamw
 from aha.trainers.ppo_config import PpoConfig
 from aha.trainers.rollouts import Sample
 from aha.trainers.token_values import Valued, response_values, value_samples
@@ -43,10 +30,13 @@ from aha.trainers.update import (
     UpdateMetrics,
     add_losses,
     add_ranks,
+    apply_gradient,
     behind_prefix,
-    clip_gradient,
+    lr_factor,
     micro_batch_loss,
+    minibatches,
     probe_kl,
+    stop_unless_finite,
 )
 
 
@@ -55,7 +45,7 @@ class PpoTrainer:
     """What lives across the steps of one rank: that of GRPO, and a critic."""
 
     config: PpoConfig
-    actor: Trainer
+    actor: Trainer[GrpoConfig]
     critic: RewardModel
     critic_optimizers: Optimizers
 
@@ -63,35 +53,26 @@ class PpoTrainer:
 def train(ctx: StageContext[PpoConfig]) -> StageResult:
     """Train a policy from the input `model`; the output is a plain HF folder of the policy."""
     trainer = build_ppo_trainer(ctx)
-    actor, num_steps = trainer.actor, ctx.config.num_steps
-    if ctx.resume_from is not None:
-        restore(trainer)
-    else:
-        ctx.append("metrics.jsonl", {"step": 0, **evaluate(actor)})
-    for step in range(ctx.resume_step + 1, num_steps + 1):
-        with timed(actor, "rollout"):
-            rolled = rollout(actor, step)
-        with timed(actor, "train"):
-            valued = value_samples(
-                rolled.trained,
-                critic=trainer.critic,
-                reference=actor.reference,
-                config=ctx.config,
-                ranks=ctx.ranks,
-            )
-            updated = update(trainer, valued, step)
-        refresh_reference(actor, step)
-        report(actor, rolled, updated, step)
-        if step % ctx.config.save_every == 0 and step < num_steps:
-            save(trainer, step)
-    ctx.publish("model", lambda folder: write_model(folder, actor.policy, actor.prompter.tokenizer))
-    return StageResult(output="model", summary={"steps": num_steps})
+
+    def update_both(rolled: Rollout, step: int) -> PpoMetrics:
+        valued = value_samples(
+            rolled.trained,
+            critic=trainer.critic,
+            reference=trainer.actor.reference,
+            config=ctx.config,
+            ranks=ctx.ranks,
+        )
+        updated = update(trainer, valued, step)
+        refresh_reference(trainer.actor, step)
+        return updated
+
+    return run_steps(trainer.actor, rollout, update_both)
 
 
 def build_ppo_trainer(ctx: StageContext[PpoConfig]) -> PpoTrainer:
     """Everything that GRPO has, and a critic with the body of the same model."""
     config = ctx.config
-    actor = build_trainer(cast("StageContext[GrpoConfig]", ctx))
+    actor = build_trainer(ctx)
     critic = reward_model_of(ctx.inputs["model"], dtype=getattr(torch, config.dtype)).model
     critic_optimizers = adamw(
         critic,
@@ -99,6 +80,11 @@ def build_ppo_trainer(ctx: StageContext[PpoConfig]) -> PpoTrainer:
         beta2=config.adam_beta2,
         weight_decay=config.weight_decay,
     )
+    actor.more_state = {
+        **actor.more_state,
+        "critic": critic,
+        "critic_optimizers": critic_optimizers,
+    }
     return PpoTrainer(config, actor, critic, critic_optimizers)
 
 
@@ -128,26 +114,17 @@ def update(trainer: PpoTrainer, valued: Valued, step: int) -> PpoMetrics:
     """All optimizer updates of one rollout, of policy and critic."""
     config, actor, ranks = trainer.config, trainer.actor, trainer.actor.ctx.ranks
     metrics = PpoMetrics(value_mean=valued.value_mean, explained_variance=valued.explained_variance)
-    shuffled = list(valued.samples)
-    random.Random(f"{config.seed}/minibatches/{step}/{ranks.rank}").shuffle(shuffled)
-    factor = learning_rate_factor(
-        step,
-        num_steps=config.num_steps,
-        warmup_steps=config.warmup_steps,
-        schedule=config.lr_schedule,
-    )
-    for index in range(config.minibatches):
-        bounds = [len(shuffled) * i // config.minibatches for i in (index, index + 1)]
-        minibatch = shuffled[bounds[0] : bounds[1]]
+    factor = lr_factor(config, step)
+    for index, minibatch in enumerate(minibatches(valued.samples, config, ranks, step)):
         if not accumulate_gradients(trainer, valued, minibatch, metrics, index, step):
             continue
         if step > config.critic.warmup_steps:
-            ranks.sum_gradients(actor.policy.parameters())
-            metrics.grad_norm += clip_gradient(actor.policy, config.grad_clip, step)
-            actor.optimizers.step(factor)
-        ranks.sum_gradients(trainer.critic.parameters())
-        metrics.value_grad_norm += clip_gradient(trainer.critic, config.grad_clip, step)
-        trainer.critic_optimizers.step(factor)
+            metrics.grad_norm += apply_gradient(
+                actor.policy, actor.optimizers, config, ranks, factor, step
+            )
+        metrics.value_grad_norm += apply_gradient(
+            trainer.critic, trainer.critic_optimizers, config, ranks, factor, step
+        )
         metrics.num_updates += 1
     metrics.lr = config.learning_rate * factor * (step > config.critic.warmup_steps)
     return finished(metrics, valued, ranks)
@@ -206,7 +183,7 @@ def policy_gradient(
         for batch in batches:
             batch = replace(batch, advantages_B=valued.column(batch, "advantages_N"))
             losses, entropy_sum = micro_batch_loss(batch, policy, frozen, config, denominator)
-            stop_unless_finite(losses.loss, "policy", batch, step)
+            stop_unless_finite(losses.loss, "policy loss", batch, step)
             if is_trained:
                 losses.loss.backward()
             add_losses(metrics, losses, entropy_sum, config, first=index == 0)
@@ -232,21 +209,11 @@ def value_gradient(
             denominator=num_tokens,
             clip=trainer.config.critic.value_clip,
         )
-        stop_unless_finite(losses.loss, "value", batch, step)
+        stop_unless_finite(losses.loss, "value loss", batch, step)
         losses.loss.backward()
         metrics.value_loss += losses.loss.item()
         metrics.value_num_clipped += losses.num_clipped.item()
     critic.backward()
-
-
-def stop_unless_finite(loss: Tensor, what: str, batch: MicroBatch, step: int) -> None:
-    """A loss that is not finite ends the run before the optimizer sees it."""
-    if not torch.isfinite(loss):
-        raise HealthError(
-            f"the {what} loss is {loss.item()} at step {step}, in a micro-batch of "
-            f"{len(batch.samples)} responses, the first to {batch.samples[0].problem.id}",
-            hint="start anew from its last checkpoint with a lower learning_rate",
-        )
 
 
 def finished(metrics: PpoMetrics, valued: Valued, ranks: Ranks) -> PpoMetrics:
@@ -258,34 +225,3 @@ def finished(metrics: PpoMetrics, valued: Valued, ranks: Ranks) -> PpoMetrics:
     )
     add_ranks(metrics, ranks)
     return metrics
-
-
-def save(trainer: PpoTrainer, step: int) -> None:
-    """A checkpoint from which the run continues bit for bit; the critic is in trainer.pt."""
-    actor, config = trainer.actor, trainer.config
-    extra = {
-        "position": actor.problems.position,
-        "critic": trainer.critic.state_dict(),
-        "critic_optimizers": trainer.critic_optimizers.state_dict(),
-    }
-    if actor.reference is not None and config.reference_refresh_every is not None:
-        extra["reference"] = actor.reference.state_dict()
-    actor.ctx.save_checkpoint(
-        step,
-        lambda folder: save_checkpoint(
-            folder, actor.policy, actor.prompter.tokenizer, actor.optimizers, extra
-        ),
-        keep=config.keep_checkpoints,
-    )
-
-
-def restore(trainer: PpoTrainer) -> None:
-    """Continue from `resume_from`."""
-    actor = trainer.actor
-    assert actor.ctx.resume_from is not None
-    extra = load_checkpoint(actor.ctx.resume_from, actor.policy, actor.optimizers)
-    actor.problems.position = extra["position"]
-    trainer.critic.load_state_dict(extra["critic"])
-    trainer.critic_optimizers.load_state_dict(extra["critic_optimizers"])
-    if actor.reference is not None and "reference" in extra:
-        actor.reference.load_state_dict(extra["reference"])

@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from aha.config import Config
 from aha.errors import UserError
-from aha.trainers.config import Fraction, GrpoConfig, LearningRate
+from aha.trainers.config import GrpoConfig
+from aha.trainers.rollout_config import Fraction, LearningRate
 
 
 class CriticConfig(Config):

@@ -6,8 +6,8 @@ rows; here every row is prompt and text. A part of the rows is held back and nev
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,9 @@ class HeldBack:
     accuracy: float
     calibration_error: float
     num_rows: int
+    of_label: Mapping[str, "HeldBack"] = field(default_factory=dict)
+    """Of the safe and of the unsafe responses alone: most are safe, so calling all of them safe
+    looks accurate."""
 
     @property
     def stderr(self) -> float:
@@ -63,13 +66,19 @@ class HeldBack:
             "eval/accuracy_stderr": self.stderr,
             "eval/accuracy_n": self.num_rows,
             "eval/calibration_error": self.calibration_error,
+            **{
+                f"{name}_{label}": part.metrics()[name]
+                for label, part in self.of_label.items()
+                for name in ("eval/accuracy", "eval/accuracy_n")
+            },
         }
 
 
 def train(ctx: StageContext[RewardModelConfig]) -> StageResult:
     """Train from the body of `model` on the rows of `data`; the output is a HF folder."""
     config, ranks = ctx.config, ctx.ranks
-    loaded = reward_model_of(ctx.inputs["model"], dtype=getattr(torch, config.dtype))
+    linear_dtype = torch.bfloat16 if config.dtype == "bfloat16" else None
+    loaded = reward_model_of(ctx.inputs["model"], linear_dtype=linear_dtype)
     model, tokenizer = loaded.model, loaded.tokenizer
     trained, held_back = split(examples(ctx.inputs["data"], config, tokenizer), config)
     optimizers = adamw(model, lr=config.learning_rate, beta2=0.95, weight_decay=config.weight_decay)
@@ -160,17 +169,30 @@ def measure(
     own = scores_of(model, mine, ctx.config).tolist()
     scores = torch.tensor([score for part in ctx.ranks.gather(own) for score in part])
     if ctx.config.kind == "pairwise":
-        right_N = scores[0::2] > scores[1::2]
-        probability_N = preference_probability(scores[0::2], scores[1::2])
-        error = calibration_error(
-            torch.cat((probability_N, 1 - probability_N)),
-            torch.cat((torch.ones_like(probability_N), torch.zeros_like(probability_N))),
-        )
-    else:
-        safe_N = torch.tensor([example.safe for example in held_back])
-        right_N = (scores > 0) == safe_N
-        error = calibration_error(torch.sigmoid(scores), safe_N)
-    return HeldBack(float(right_N.double().mean()), error, len(held_back))
+        return ranked(scores[0::2], scores[1::2])
+    return labelled(scores, torch.tensor([example.safe for example in held_back]))
+
+
+def ranked(chosen_N: torch.Tensor, rejected_N: torch.Tensor) -> HeldBack:
+    """How well the scores of pairs rank them."""
+    probability_N = preference_probability(chosen_N, rejected_N)
+    both = torch.cat((probability_N, 1 - probability_N))
+    truth = torch.cat((torch.ones_like(probability_N), torch.zeros_like(probability_N)))
+    accuracy = float((chosen_N > rejected_N).double().mean())
+    return HeldBack(accuracy, calibration_error(both, truth), len(chosen_N))
+
+
+def labelled(score_N: torch.Tensor, safe_N: torch.Tensor) -> HeldBack:
+    """How well the signs of scores tell safe from unsafe, each label also alone."""
+
+    def part(chosen_N: torch.Tensor) -> HeldBack:
+        score, safe = score_N[chosen_N], safe_N[chosen_N]
+        error = calibration_error(torch.sigmoid(score), safe)
+        return HeldBack(float(((score > 0) == safe).double().mean()), error, len(score))
+
+    labels = {"safe": safe_N, "unsafe": ~safe_N}
+    of_label = {label: part(is_N) for label, is_N in labels.items() if is_N.any()}
+    return replace(part(torch.ones_like(safe_N)), of_label=of_label)
 
 
 def examples(folder: Path, config: RewardModelConfig, tokenizer: Tokenizer) -> list[Example]:
@@ -203,11 +225,17 @@ def examples(folder: Path, config: RewardModelConfig, tokenizer: Tokenizer) -> l
 def split(
     found: Sequence[Example], config: RewardModelConfig
 ) -> tuple[list[Example], list[Example]]:
-    """Rows to train on and rows to measure with; all rows of one prompt go to one side."""
+    """Rows to train on and the fold to measure with; all rows of one prompt go to one side."""
     prompts = sorted({example.prompt for example in found})
     random.Random(f"split/{config.seed}").shuffle(prompts)
     count = max(1, round(len(prompts) * config.held_back_fraction))
-    kept_back = set(prompts[:count])
+    kept_back = set(prompts[config.fold * count : (config.fold + 1) * count])
+    if not kept_back:
+        raise UserError(
+            f"fold = {config.fold} holds nothing back",
+            hint=f"held_back_fraction = {config.held_back_fraction:g} makes "
+            f"{len(prompts) // count} folds",
+        )
     trained = [example for example in found if example.prompt not in kept_back]
     held_back = [example for example in found if example.prompt in kept_back]
     if not trained:

@@ -1,7 +1,7 @@
 """Supervised fine-tuning: pack, loss on what the assistant says, update, log, save.
 
-arXiv 2501.12948, appendix B.3: two to three epochs, batch 64, cosine to a tenth of the peak, and no
-sample sees another. The loss is the mean over the trained tokens of a whole step, so neither the
+arXiv 2501.12948v2, appendix B.4.2: two to three epochs, cosine to a tenth of the peak; no sample sees
+another. The loss is the mean over the trained tokens of a whole step, so neither the
 rows of a micro-batch nor the number of ranks changes the gradient.
 """
 
@@ -22,7 +22,7 @@ from aha.model.tokenizer import Tokenizer
 from aha.pipeline.stage import StageContext, StageResult
 from aha.trainers.checkpoint import load_checkpoint, save_checkpoint
 from aha.trainers.config import SftConfig
-from aha.trainers.optim import Optimizers, adamw, learning_rate_factor, muon_with_adamw
+from aha.trainers.optim import Optimizers, build_optimizers, learning_rate_factor
 from aha.trainers.packed import packed_batch, packed_hidden
 from aha.trainers.sft_data import (
     Dataset,
@@ -32,6 +32,8 @@ from aha.trainers.sft_data import (
     pack_rows,
     show_mask,
 )
+from aha.trainers.suites import are_due, suite_metrics
+from aha.trainers.unseen_tokens import spread
 from aha.trainers.update import clip_gradient
 
 
@@ -66,8 +68,8 @@ def train(ctx: StageContext[SftConfig]) -> StageResult:
     trainer = build_trainer(ctx)
     if ctx.resume_from is not None:
         restore(trainer)
-    elif trainer.data.validation:
-        ctx.append("metrics.jsonl", {"step": 0, "eval/loss": validation_loss(trainer)})
+    elif before := metrics_before(trainer):
+        ctx.append("metrics.jsonl", {"step": 0, **before})
     for step in range(ctx.resume_step + 1, trainer.num_steps + 1):
         started = time.perf_counter()
         updated = update(trainer, step)
@@ -78,6 +80,12 @@ def train(ctx: StageContext[SftConfig]) -> StageResult:
     return StageResult(output="model", summary=summary(trainer, updated))
 
 
+def metrics_before(trainer: Trainer) -> dict[str, float]:
+    """What is known of the model before the first step."""
+    loss = {"eval/loss": validation_loss(trainer)} if trainer.data.validation else {}
+    return loss | suite_metrics(trainer.ctx, trainer.model, trainer.tokenizer)
+
+
 def build_trainer(ctx: StageContext[SftConfig]) -> Trainer:
     """Load the model, render, pack and show the data."""
     config = ctx.config
@@ -86,6 +94,9 @@ def build_trainer(ctx: StageContext[SftConfig]) -> Trainer:
         dtype=torch.float32,
         linear_dtype=torch.bfloat16 if config.dtype == "bfloat16" else None,
     )
+    if config.spread_unseen:
+        num_spread = spread(loaded.model, config.spread_unseen, seed=config.seed)
+        ctx.log.note(f"{num_spread:,} tokens were never seen: their embeddings are told apart")
     data = load_dataset(ctx, loaded.tokenizer, context_tokens=loaded.config.max_positions)
     num_steps = config.num_steps or config.epochs * data.steps_per_epoch
     ctx.log.note(data.sentence(num_steps))
@@ -97,19 +108,6 @@ def build_trainer(ctx: StageContext[SftConfig]) -> Trainer:
         optimizers=build_optimizers(loaded.model, config),
         data=data,
         num_steps=num_steps,
-    )
-
-
-def build_optimizers(model: Decoder, config: SftConfig) -> Optimizers:
-    """AdamW for everything, or Muon for the matrices inside."""
-    if config.optimizer == "muon":
-        embedding_lr = config.embedding_learning_rate or config.learning_rate / 5
-        return muon_with_adamw(model, lr=config.learning_rate, embedding_lr=embedding_lr)
-    return adamw(
-        model,
-        lr=config.learning_rate,
-        beta2=config.adam_beta2,
-        weight_decay=config.weight_decay,
     )
 
 
@@ -195,6 +193,10 @@ def report(trainer: Trainer, updated: Update, step: int, seconds: float) -> None
         started = time.perf_counter()
         metrics["eval/loss"] = trainer.eval_loss = validation_loss(trainer)
         times["time/eval_seconds"] = time.perf_counter() - started
+    if are_due(config, step, trainer.num_steps):
+        started = time.perf_counter()
+        metrics |= suite_metrics(ctx, trainer.model, trainer.tokenizer)
+        times["time/suites_seconds"] = time.perf_counter() - started
     ctx.append("metrics.jsonl", metrics)
     times["time/step_seconds"] = sum(times.values())
     rate = updated.num_tokens / max(seconds, 1e-9)

@@ -26,7 +26,7 @@ from aha.pipeline.ranks import Ranks
 from aha.trainers.batch import MicroBatch, micro_batches
 from aha.trainers.ppo_config import PpoConfig
 from aha.trainers.rollouts import Sample
-from aha.trainers.update import behind_prefix, is_trained_on, response_logprobs
+from aha.trainers.update import behind_prefix, is_trained_on, response_logprobs, sampled_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def response_values(prefixed: PrefixedDecoder, batch: MicroBatch) -> Tensor:
     A token is drawn from the state of the token before it, and so is its value.
     """
     critic = cast(RewardModel, prefixed.model)
-    hidden_ND = prefixed(batch.tokens_BT)[:, :-1][batch.mask_BT[:, 1:]]
+    hidden_ND = sampled_states(prefixed, batch)
     values_N = critic.score(hidden_ND.to(critic.score.weight.dtype))[:, 0].float()
     empty_BT = torch.zeros_like(batch.old_logp_BT)
     return empty_BT.masked_scatter(batch.mask_BT, values_N)

@@ -7,6 +7,7 @@ micro-batches nor the number of ranks changes the gradient.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from aha.pipeline.ranks import Ranks
 from aha.trainers.batch import MicroBatch, micro_batches
 from aha.trainers.config import GrpoConfig
 from aha.trainers.optim import Optimizers, learning_rate_factor
+from aha.trainers.rollout_config import RolloutConfig
 from aha.trainers.rollouts import Sample
 
 KL_PROBE_ROWS = 16
@@ -71,27 +73,51 @@ def update_policy(
 ) -> UpdateMetrics:
     """All optimizer updates of one rollout; `samples` are this rank's."""
     metrics = UpdateMetrics()
+    factor = lr_factor(config, step)
+    for index, minibatch in enumerate(minibatches(samples, config, ranks, step)):
+        num_tokens = accumulate_gradient(
+            minibatch, metrics, index, policy, reference, config, ranks, step
+        )
+        if num_tokens:
+            metrics.grad_norm += apply_gradient(policy, optimizers, config, ranks, factor, step)
+            metrics.num_updates += 1
+    metrics.lr = config.learning_rate * factor
+    return add_ranks(metrics, ranks)
+
+
+def minibatches(
+    samples: Sequence[Sample], config: RolloutConfig, ranks: Ranks, step: int
+) -> list[list[Sample]]:
+    """This rank's samples in a random order, cut into the updates of a step."""
     shuffled = list(samples)
     random.Random(f"{config.seed}/minibatches/{step}/{ranks.rank}").shuffle(shuffled)
-    factor = learning_rate_factor(
+    cuts = [len(shuffled) * i // config.minibatches for i in range(config.minibatches + 1)]
+    return [shuffled[start:end] for start, end in pairwise(cuts)]
+
+
+def lr_factor(config: RolloutConfig, step: int) -> float:
+    """What the learning rates of a step are multiplied by."""
+    return learning_rate_factor(
         step,
         num_steps=config.num_steps,
         warmup_steps=config.warmup_steps,
         schedule=config.lr_schedule,
     )
-    for index in range(config.minibatches):
-        bounds = [len(shuffled) * i // config.minibatches for i in (index, index + 1)]
-        minibatch = shuffled[bounds[0] : bounds[1]]
-        num_tokens = accumulate_gradient(
-            minibatch, metrics, index, policy, reference, config, ranks, step
-        )
-        if num_tokens:
-            ranks.sum_gradients(policy.parameters())
-            metrics.grad_norm += clip_gradient(policy, config.grad_clip, step)
-            optimizers.step(factor)
-            metrics.num_updates += 1
-    metrics.lr = config.learning_rate * factor
-    return add_ranks(metrics, ranks)
+
+
+def apply_gradient(
+    model: Decoder,
+    optimizers: Optimizers,
+    config: RolloutConfig,
+    ranks: Ranks,
+    factor: float,
+    step: int,
+) -> float:
+    """One optimizer update with the gradient of all ranks; returns its norm before clipping."""
+    ranks.sum_gradients(model.parameters())
+    norm = clip_gradient(model, config.grad_clip, step)
+    optimizers.step(factor)
+    return norm
 
 
 def accumulate_gradient(
@@ -121,18 +147,23 @@ def accumulate_gradient(
     frozen = behind_prefix(reference, batches) if reference is not None else None
     for batch in batches:
         losses, entropy_sum = micro_batch_loss(batch, learning, frozen, config, denominator)
-        if not torch.isfinite(losses.loss):
-            raise HealthError(
-                f"the loss is {losses.loss.item()} at step {step}, in a micro-batch of "
-                f"{len(batch.samples)} responses, the first to {batch.samples[0].problem.id}",
-                hint="start anew from its last checkpoint with a lower learning_rate",
-            )
+        stop_unless_finite(losses.loss, "loss", batch, step)
         losses.loss.backward()
         add_losses(metrics, losses, entropy_sum, config, first=index == 0)
     learning.backward()
     if not config.kl_coef and reference is not None and index == 0:
         probe_kl(minibatch[:KL_PROBE_ROWS], metrics, policy, reference, config)
     return num_tokens
+
+
+def stop_unless_finite(loss: Tensor, what: str, batch: MicroBatch, step: int) -> None:
+    """A loss that is not finite ends the run before the optimizer sees it."""
+    if not torch.isfinite(loss):
+        raise HealthError(
+            f"the {what} is {loss.item()} at step {step}, in a micro-batch of "
+            f"{len(batch.samples)} responses, the first to {batch.samples[0].problem.id}",
+            hint="start anew from its last checkpoint with a lower learning_rate",
+        )
 
 
 def is_trained_on(sample: Sample, config: GrpoConfig) -> bool:
@@ -195,6 +226,11 @@ def response_logprobs(
     )
     logp_BT = torch.zeros_like(batch.old_logp_BT).masked_scatter(mask_BT, logp_N)
     return logp_BT, entropy_N.sum().item()
+
+
+def sampled_states(prefixed: PrefixedDecoder, batch: MicroBatch) -> Tensor:
+    """The states [N, D] that predict the sampled tokens: each is that of the token before."""
+    return prefixed(batch.tokens_BT)[:, :-1][batch.mask_BT[:, 1:]]
 
 
 def add_losses(

@@ -28,7 +28,7 @@ class Small(nn.Module):
 def set_gradients(model: nn.Module, step: int) -> None:
     for index, parameter in enumerate(model.parameters()):
         values = torch.arange(parameter.numel(), dtype=torch.float32)
-        parameter.grad = torch.sin(values + step + index).view_as(parameter)
+        parameter.grad = torch.sin(values + step + index).view_as(parameter).to(parameter.dtype)
 
 
 def test_adamw_is_the_textbook_one_and_decays_matrices_alone():
@@ -146,3 +146,37 @@ def test_the_trapezoid_rises_stays_and_falls():
         for step in range(1, 11)
     ]
     assert values == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_bfloat16_weights_follow_their_float32_copies():
+    """Each update is far below a bfloat16 digit; together they are those of float32."""
+    exact, rounded = Small(), Small().bfloat16()
+    with torch.no_grad():
+        for ours, theirs in zip(exact.parameters(), rounded.parameters(), strict=True):
+            ours.copy_(theirs)
+    optimizers = [adamw(model, lr=1e-4) for model in (exact, rounded)]
+    start = rounded.inside.detach().clone()
+    for step in range(300):
+        for model, optimizer in zip((exact, rounded), optimizers, strict=True):
+            for parameter in model.parameters():
+                parameter.grad = torch.full_like(parameter, 1.0 + step % 2)
+            optimizer.step(1.0)
+        assert rounded.inside.grad is None
+    for ours, theirs in zip(exact.parameters(), rounded.parameters(), strict=True):
+        assert torch.equal(ours.bfloat16(), theirs)
+    assert (rounded.inside.float() - start.float()).max() < -0.02
+
+
+def test_the_copies_are_part_of_the_state():
+    model, again = Small().bfloat16(), Small().bfloat16()
+    first, second = adamw(model, lr=1e-4), adamw(again, lr=1e-4)
+    for step in range(40):
+        if step == 20:
+            again.load_state_dict(model.state_dict())
+            second.load_state_dict(first.state_dict())
+        for one, optimizer in ((model, first), (again, second)):
+            if one is model or step >= 20:
+                set_gradients(one, step)
+                optimizer.step(1.0)
+    for ours, theirs in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
