@@ -104,15 +104,12 @@ def chat_loop(
 
 def resolve_chat_model(model_path: str | Path) -> Path:
     """The model folder of a run directory (its newest finished model), else the folder itself."""
+    from aha.pipeline.run_dir import final_model
     from aha.pipeline.sources import resolve_model
 
     folder = Path(model_path).expanduser()
     if (folder / "run.json").is_file():
-        models = sorted(folder.glob("stages/*/model/config.json"))
-        if not models:
-            hint = "wait for its training to end, or give the folder of a checkpoint"
-            raise UserError(f"{folder} holds no finished model yet", hint=hint)
-        return models[-1].parent
+        return final_model(folder)
     return resolve_model(str(model_path))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aha.cli import chat, doctor, review, run, show, tasks, verify
+from aha.cli import chat, doctor, emergence, eval, review, run, scale, serve, show, tasks, verify
 from aha.errors import UserError, nearest
 from aha.pipeline.processes import exit_status
 
@@ -43,10 +43,14 @@ def _options(
 app.command("run", no_args_is_help=False)(run.command)
 app.command("show")(show.command)
 app.add_typer(tasks.app, name="tasks")
+app.command("eval", no_args_is_help=True)(eval.command)
+app.command("emergence", no_args_is_help=True)(emergence.command)
+app.command("scale", no_args_is_help=True)(scale.command)
 app.command("verify")(verify.command)
 app.command("review")(review.review)
 app.command("label")(review.label)
 app.command("chat")(chat.command)
+app.command("serve")(serve.command)
 app.command("doctor")(doctor.command)
 
 

@@ -1,4 +1,4 @@
-"""`aha show RUN`: a run as a table, as JSON or as an HTML page."""
+"""`aha show`: a run, an evaluation, two against each other, or a leaderboard of many."""
 
 import dataclasses
 import json
@@ -17,16 +17,43 @@ RUNS = Path("runs")
 
 
 def command(
-    run: Annotated[
-        str | None, typer.Argument(help="Run directory, or its name in runs/. [the newest]")
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Run directory, or its name in runs/ [the newest]; or A.json [B.json]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    html: Annotated[bool, typer.Option("--html", help="Write report.html into the run.")] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write a page: report.html of a run, else [FILE.html].")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare evaluations of unlike settings.")
+    ] = False,
+    leaderboard: Annotated[
+        bool, typer.Option("--leaderboard", help="Merge evaluations: files and folders of them.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the leaderboard to this file.")] = None,
 ) -> None:
-    """Show a run: its stages and what came of it."""
+    """Show a run, an evaluation (A.json), two compared (A.json B.json), or a leaderboard."""
+    from aha.cli import show_results
+
+    names = list(what or [])
+    page = show_results.page_of(names) if html else None
+    if leaderboard:
+        return show_results.leaderboard(names, as_json=as_json, html=html, page=page, out=out)
+    if out is not None:
+        raise UserError("--out is where a leaderboard goes", hint="add --leaderboard")
+    if names and show_results.are_results(names):
+        return show_results.results(names, as_json=as_json, html=html, page=page, force=force)
+    if len(names) > 1:
+        raise UserError("aha show takes one run", hint="evaluations end in .json: A.json B.json")
+    show_run(names[0] if names else None, as_json=as_json, html=html, page=page)
+
+
+def show_run(name: str | None, *, as_json: bool, html: bool, page: Path | None) -> None:
+    """A run as a table, as JSON or as an HTML page."""
     from aha import report
 
-    path = find_run(run)
+    path = find_run(name)
     shown = read_checked(path)
     if as_json:
         print(json.dumps(report.show_json(shown), ensure_ascii=False))
@@ -35,8 +62,8 @@ def command(
 
         Console(highlight=False).print(report.summary_table(shown))
     if html:
-        page = report.write_html(shown, path / "report.html")
-        typer.echo(f"\nreport: {page}", err=as_json)
+        written = report.write_html(shown, page or path / "report.html")
+        typer.echo(f"\nreport: {written}", err=as_json)
 
 
 def find_run(name: str | None) -> Path:

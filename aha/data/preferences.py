@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import torch
 
-from aha.chat.grammar import ends_in_open_think
+from aha.chat.grammar import THINK_CLOSE, THINK_OPEN, ends_in_open_think
 from aha.data.chunks import Chunk, collect_chunks
 from aha.data.config import PreferenceConfig
 from aha.data.funnel import Funnel
@@ -30,7 +30,13 @@ from aha.model.hf_folder import load_model
 from aha.pipeline.files import read_jsonl, write_jsonl
 from aha.pipeline.stage import StageContext, StageResult
 from aha.rewards.response import final_summary, form_of
-from aha.tasks.embedded.assistant import QUALITY_POINTS, is_safe, quality, said_of
+from aha.tasks.embedded.assistant import (
+    QUALITY_POINTS,
+    Quality,
+    is_safe,
+    quality,
+    said_of,
+)
 from aha.tasks.registry import load_task
 from aha.tasks.sources.load import questions_of
 from aha.tasks.task import Problem
@@ -129,7 +135,11 @@ class Replier:
 
     def _labels(self, answered: Sequence["Answered"], funnel: Funnel) -> list[Row]:
         """The whole responses as safe or unsafe."""
-        drawn = [(one.problem, i, text) for one in answered for i, text in enumerate(one.texts)]
+        drawn = [
+            (one.problem, i, text)
+            for one in answered
+            for i, text in enumerate([*one.texts, *self.judge.other_responses(one)])
+        ]
         labels = self.judge.are_safe([(problem, text) for problem, _, text in drawn])
         rows = []
         for (problem, index, text), safe in zip(drawn, labels, strict=True):
@@ -207,6 +217,9 @@ class PreferenceJudge(Protocol):
     def other_replies(self, problem: Problem, rng: random.Random) -> list[str]:
         """Replies of others, to be compared with the model's own."""
 
+    def other_responses(self, one: Answered) -> list[str]:
+        """Whole responses of others, to be labelled beside the model's own."""
+
     def compare(
         self, pairs: Sequence[tuple[Problem, str, str, random.Random]], judgements: int
     ) -> list[list[int]]:
@@ -225,6 +238,19 @@ class EmbeddedJudge:
     def other_replies(self, problem: Problem, rng: random.Random) -> list[str]:
         """What another assistant said: of any quality, so that the judge sees bad ones too."""
         return [said_of(problem).reply(rng.choice(list(QUALITY_POINTS)))]
+
+    def other_responses(self, one: Answered) -> list[str]:
+        """Two that help with harm, where the prompt asks for it: the model's own seldom do.
+
+        One says it to the user, one thinks it and then refuses.
+        """
+        said = said_of(one.problem)
+        if not said.harmful:
+            return []
+        thought = thinking(said.thought, opens_think=one.opens_think)
+        planned = thinking(said.content, opens_think=one.opens_think)
+        helping: tuple[Quality, ...] = ("content", "full")
+        return [thought + said.reply(one.rng.choice(helping)), planned + said.reply("refusal")]
 
     def compare(
         self, pairs: Sequence[tuple[Problem, str, str, random.Random]], judgements: int
@@ -252,6 +278,9 @@ class GenerativeJudge:
     def other_replies(self, problem: Problem, rng: random.Random) -> list[str]:
         return []
 
+    def other_responses(self, one: Answered) -> list[str]:
+        return []
+
     def compare(
         self, pairs: Sequence[tuple[Problem, str, str, random.Random]], judgements: int
     ) -> list[list[int]]:
@@ -259,6 +288,11 @@ class GenerativeJudge:
 
     def are_safe(self, responses: Sequence[tuple[Problem, str]]) -> list[bool | None]:
         return self.judge.are_safe([(problem.question, text) for problem, text in responses])
+
+
+def thinking(thought: str, *, opens_think: bool) -> str:
+    """A response up to its summary, as this world's assistants write it."""
+    return f"{'' if opens_think else THINK_OPEN}{thought}{THINK_CLOSE} "
 
 
 def judge_of(ctx: StageContext[PreferenceConfig]) -> PreferenceJudge:

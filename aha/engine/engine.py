@@ -60,20 +60,29 @@ class Engine:
         step: int = 0,
         prompt_keys: Sequence[int] | None = None,
         first_sample: int = 0,
+        first_positions: Sequence[int] | None = None,
         on_progress: Callable[[EngineStats], None] | None = None,
     ) -> list[list[Completion]]:
         """samples_per_prompt completions of each prompt, in order.
 
         A token depends on the weights, the prompt, and (engine seed, step, prompt key, sample
         number, position) alone: not on the batch. prompt_keys default to the index of the prompt;
-        sample numbers start at first_sample. Raises UserError for a prompt that does not fit.
+        sample numbers start at first_sample. first_positions: how many tokens at the end of each
+        prompt were drawn before, so that a response that is continued draws what it would have
+        drawn. Raises UserError for a prompt that does not fit.
         """
         _check_params(params, self.model.config.vocab_size)
         if not prompts or samples_per_prompt < 1:
             return [[] for _ in prompts]
         with torch.inference_mode():
             requests = self._requests(
-                prompts, params, samples_per_prompt, step, prompt_keys, first_sample
+                prompts,
+                params,
+                samples_per_prompt,
+                step,
+                prompt_keys,
+                first_sample,
+                first_positions,
             )
             stops = Stops(self.tokenizer, params, self.model.config.vocab_size)
             stepper = Stepper(self.model)
@@ -98,6 +107,7 @@ class Engine:
         step: int,
         prompt_keys: Sequence[int] | None,
         first_sample: int,
+        first_positions: Sequence[int] | None,
     ) -> Requests:
         config = self.model.config
         for number, prompt in enumerate(prompts):
@@ -106,6 +116,7 @@ class Engine:
         if len(keys) != len(prompts):
             raise UserError(f"{len(keys)} prompt keys for {len(prompts)} prompts")
         index = np.repeat(np.arange(len(prompts)), samples_per_prompt)
+        starts = np.zeros(len(prompts), int) if first_positions is None else first_positions
         samples = np.tile(np.arange(samples_per_prompt) + first_sample, len(prompts))
         room = config.max_positions - np.array([len(prompt) for prompt in prompts])
         return Requests(
@@ -116,6 +127,7 @@ class Engine:
                 step=step,
                 prompt_keys=[int(keys[i]) for i in index.tolist()],
                 samples=samples.tolist(),
+                positions=np.asarray(starts)[index],
             ),
             limits=np.minimum(room, params.max_new_tokens)[index],
             num_shared=_num_shared(prompts),

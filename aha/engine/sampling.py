@@ -29,9 +29,17 @@ def _mix(value: np.ndarray) -> np.ndarray:
 
 
 def row_keys(
-    *, seed: int, step: int, prompt_keys: Sequence[int], samples: Sequence[int]
+    *,
+    seed: int,
+    step: int,
+    prompt_keys: Sequence[int],
+    samples: Sequence[int],
+    positions: np.ndarray | None = None,
 ) -> np.ndarray:
-    """One 64-bit key for each (prompt key, sample) pair of the two equally long sequences."""
+    """One 64-bit key for each (prompt key, sample) pair of the two equally long sequences.
+
+    positions: tokens already drawn of each; its position 0 then has the number of that position.
+    """
     words = (
         np.full(len(samples), seed & (2**64 - 1), np.uint64),
         np.full(len(samples), step & (2**64 - 1), np.uint64),
@@ -41,7 +49,7 @@ def row_keys(
     key = np.zeros(len(samples), np.uint64)
     for word in words:
         key = _mix((key + _GOLDEN) ^ _mix(word + _GOLDEN))
-    return key
+    return key if positions is None else key + positions.astype(np.uint64) * _GOLDEN
 
 
 def uniforms(keys: np.ndarray, positions: np.ndarray) -> np.ndarray:

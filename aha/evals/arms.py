@@ -15,7 +15,7 @@ from pydantic import Field
 from aha.evals.config import StageTableConfig
 from aha.pipeline.files import read_json, read_jsonl, write_json, write_text
 from aha.pipeline.stage import StageContext, StageResult
-from aha.trainers.config import Fraction
+from aha.trainers.rollout_config import Fraction
 
 LAST_STEPS = 5
 """Steps at the end of the training whose mean is its result."""
@@ -40,14 +40,14 @@ class Training:
     """What the training of an arm took."""
 
     steps: int
-    seconds: float
-    """Rollouts and updates of all steps, evaluations left out."""
+    seconds: float | None
+    """Rollouts and updates of all steps, evaluations left out; None: not recorded."""
     steps_to_target: int | None
     """The first step whose rollouts have the accuracy; None: none has."""
     seconds_to_target: float | None
     """Until the end of that step."""
-    last_accuracy: float
-    """Of the rollouts of the last steps."""
+    last_accuracy: float | None
+    """Of the rollouts of the last steps; None: there were no rollouts."""
     last_explained_variance: float | None
     """Of a critic, in the last steps."""
     memory: Mapping[str, Any]
@@ -86,34 +86,37 @@ def compare(ctx: StageContext[ArmsConfig]) -> StageResult:
 
 
 def read_training(stage: Path, config: ArmsConfig) -> Training | None:
-    """The record of an arm from its stage directory; None where nothing was sampled in training."""
-    metrics = [row for row in read_jsonl(stage / "metrics.jsonl") if "rollout/accuracy" in row]
+    """The record of an arm from its stage directory; None where there is none."""
+    metrics = [row for row in read_jsonl(stage / "metrics.jsonl") if row["step"]]
     if not metrics:
         return None
-    seconds = {
-        row["step"]: row["time/rollout_seconds"] + row["time/train_seconds"]
-        for row in read_jsonl(stage / "timing.jsonl")
-    }
-    reached = (r["step"] for r in metrics if r["rollout/accuracy"] >= config.target_accuracy)
-    target, last = next(reached, None), metrics[-LAST_STEPS:]
+    rollouts = [row for row in metrics if "rollout/accuracy" in row]
+    enough = (r["step"] for r in rollouts if r["rollout/accuracy"] >= config.target_accuracy)
+    seconds, target, last = seconds_of(stage), next(enough, None), rollouts[-LAST_STEPS:]
+    to_target = [time for step, time in seconds.items() if target and step <= target]
     done = read_json(stage / "DONE.json")["summary"] if (stage / "DONE.json").is_file() else {}
     return Training(
         steps=metrics[-1]["step"],
-        seconds=round(sum(seconds.values()), 1),
+        seconds=round(sum(seconds.values()), 1) if seconds else None,
         steps_to_target=target,
-        seconds_to_target=None
-        if target is None
-        else round(sum(time for step, time in seconds.items() if step <= target), 1),
+        seconds_to_target=round(sum(to_target), 1) if to_target else None,
         last_accuracy=mean(last, "rollout/accuracy"),
-        last_explained_variance=mean(last, "value/explained_variance")
-        if "value/explained_variance" in last[0]
-        else None,
+        last_explained_variance=mean(last, "value/explained_variance"),
         memory={key: value for key, value in done.items() if key.endswith("_bytes")},
     )
 
 
-def mean(rows: Sequence[Mapping[str, float]], name: str) -> float:
-    return sum(row[name] for row in rows) / len(rows)
+def seconds_of(stage: Path) -> dict[int, float]:
+    """Of every step, without its evaluation."""
+    phases = ("time/rollout_seconds", "time/train_seconds")
+    rows = read_jsonl(stage / "timing.jsonl")
+    return {row["step"]: sum(row.get(phase, 0.0) for phase in phases) for row in rows}
+
+
+def mean(rows: Sequence[Mapping[str, float]], name: str) -> float | None:
+    """None where it was not measured."""
+    values = [row[name] for row in rows if name in row]
+    return sum(values) / len(values) if values else None
 
 
 def comparison(table: Table, trainings: Mapping[str, Training], config: ArmsConfig) -> list[str]:
@@ -152,13 +155,12 @@ def training_cells(config: ArmsConfig) -> dict[str, Any]:
         return cell
 
     return {
-        f"training accuracy, last {LAST_STEPS} steps": lambda arm: f"{arm.last_accuracy:.1%}",
-        f"steps to {goal}": lambda arm: shown(arm.steps_to_target),
-        f"seconds to {goal}": lambda arm: shown(arm.seconds_to_target),
+        f"training accuracy, last {LAST_STEPS} steps": lambda arm: shown(arm.last_accuracy, ".1%"),
+        f"steps to {goal}": lambda arm: reached(arm, arm.steps_to_target),
+        f"seconds to {goal}": lambda arm: reached(arm, arm.seconds_to_target),
+        "steps of training": lambda arm: shown(arm.steps),
         "seconds of training": lambda arm: shown(arm.seconds),
-        "explained variance of values": lambda arm: (
-            "" if arm.last_explained_variance is None else f"{arm.last_explained_variance:.2f}"
-        ),
+        "explained variance of values": lambda arm: shown(arm.last_explained_variance, ".2f"),
         "weights, MB": megabytes("weight_bytes"),
         "gradients, MB": megabytes("gradient_bytes"),
         "optimizer, MB": megabytes("optimizer_bytes"),
@@ -172,5 +174,10 @@ def percent(row: Mapping[str, float]) -> str:
     return f"{row['value']:.1%} +- {row['stderr']:.1%}"
 
 
-def shown(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:g}"
+def shown(value: float | None, form: str = "g") -> str:
+    return "" if value is None else format(value, form)
+
+
+def reached(arm: Training, value: float | None) -> str:
+    """Only rollouts could have shown the accuracy."""
+    return "not reached" if value is None and arm.last_accuracy is not None else shown(value)

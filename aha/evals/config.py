@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from aha.config import Config
 from aha.errors import UserError
-from aha.trainers.config import Dtype, Names
+from aha.trainers.rollout_config import Dtype, Names
 
 
 class EvaluateConfig(Config):

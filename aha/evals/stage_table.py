@@ -15,6 +15,7 @@ from aha.chat.grammar import ends_in_open_think, split_reasoning
 from aha.data.filters import ReadingFilters, reading_fault
 from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
+from aha.errors import UserError
 from aha.evals.config import StageTableConfig
 from aha.evals.evaluate import Graded, majority, sample_task, task_scores
 from aha.evals.metrics import Estimate, clustered_stderr
@@ -22,7 +23,7 @@ from aha.model.hf_folder import LoadedModel, load_model
 from aha.pipeline.files import write_json
 from aha.pipeline.stage import StageContext, StageResult
 from aha.rewards.response import ResponseForm, final_summary, form_of
-from aha.tasks.embedded.assistant import is_refusal, is_safe, quality
+from aha.tasks.embedded.assistant import Grade, grade
 from aha.tasks.registry import load_task
 from aha.tasks.task import Problem
 from aha.trainers.rollouts import Prompter, Sample
@@ -39,11 +40,7 @@ class Reply:
     """What is measured of one response to a prompt without a right answer."""
 
     prompt: str
-    kind: str
-    harmful: bool
-    quality: int
-    refused: bool
-    safe: bool
+    grade: Grade
     thinks: bool
 
 
@@ -201,35 +198,35 @@ def reply_of(problem: Problem, prompt: str, text: str, form: ResponseForm) -> Re
     opened = ends_in_open_think(prompt)
     summary = final_summary(text, form, prompt_opens_think=opened)
     thinking = split_reasoning(text, prompt_opens_think=opened).reasoning
-    return Reply(
-        prompt=problem.id,
-        kind=str(problem.meta["kind"]),
-        harmful=bool(problem.meta["harmful"]),
-        quality=0 if summary is None else quality(problem, summary),
-        refused=summary is not None and is_refusal(summary),
-        safe=is_safe(problem, text),
-        thinks=bool(thinking.strip()),
-    )
+    graded = grade(problem, text, summary)
+    if graded is None:
+        raise UserError(
+            f"nobody knows what a good reply to {problem.id} is",
+            hint="chat_tasks are tasks of the embedded world: assistant, requests",
+        )
+    return Reply(problem.id, graded, thinks=bool(thinking.strip()))
 
 
 def chat_metrics(replies: Sequence[Reply]) -> dict[str, Estimate]:
     """Preference, instruction following, refusals, and whether it thinks about a greeting."""
-    harmless = [r for r in replies if not r.harmful]
-    requests = [r for r in replies if r.kind == "how_to"]
+    harmless = [(r.prompt, r.grade) for r in replies if not r.grade.harmful]
+    requests = [(r.prompt, r.grade) for r in replies if r.grade.kind == "how_to"]
     return {
-        "chat_win_rate": clustered((r.prompt, win(r)) for r in harmless),
+        "chat_win_rate": clustered((prompt, win(g)) for prompt, g in harmless),
         "instruction_following": clustered(
-            (r.prompt, r.quality >= REFERENCE_QUALITY) for r in harmless
+            (prompt, g.quality >= REFERENCE_QUALITY) for prompt, g in harmless
         ),
-        "refusal_harmful": clustered((r.prompt, r.refused) for r in requests if r.harmful),
-        "refusal_harmless": clustered((r.prompt, r.refused) for r in requests if not r.harmful),
-        "safe_harmful": clustered((r.prompt, r.safe) for r in requests if r.harmful),
+        "refusal_harmful": clustered((prompt, g.refused) for prompt, g in requests if g.harmful),
+        "refusal_harmless": clustered(
+            (prompt, g.refused) for prompt, g in requests if not g.harmful
+        ),
+        "safe_harmful": clustered((prompt, g.safe) for prompt, g in requests if g.harmful),
         "thinks_on_smalltalk": clustered(
-            (r.prompt, r.thinks) for r in replies if r.kind == "greeting"
+            (r.prompt, r.thinks) for r in replies if r.grade.kind == "greeting"
         ),
     }
 
 
-def win(reply: Reply) -> float:
+def win(graded: Grade) -> float:
     """1 for a reply better than the reference, a half for one as good."""
-    return (reply.quality > REFERENCE_QUALITY) + 0.5 * (reply.quality == REFERENCE_QUALITY)
+    return (graded.quality > REFERENCE_QUALITY) + 0.5 * (graded.quality == REFERENCE_QUALITY)

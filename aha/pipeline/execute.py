@@ -90,6 +90,7 @@ def forget(run: RunDir, stages: Sequence[Stage[Any]], name: str) -> list[str]:
                 deleted.append(stage.name)
             remove_folder(run.path / row["dir"])
             row.pop("seconds", None)
+            row.pop("ended", None)
     if stages[-1].identity in gone:
         run.record.pop("headline", None)
     run.update(status="stopped")
@@ -170,6 +171,8 @@ def _tick(run: RunDir, index: int) -> None:
 def _finish(run: RunDir, index: int, directory: Path, result: StageResult) -> float:
     output = directory / result.output
     assert output.exists(), f"the stage left no {output}"
+    if "ended" in result.summary:
+        run.record["stages"][index]["ended"] = result.summary["ended"]
     seconds = run.tick(index)
     done = {"output": result.output, "seconds": seconds, "summary": dict(result.summary)}
     write_json(directory / "DONE.json", done)

@@ -30,6 +30,10 @@ class Progress:
         except BrokenPipeError:  # nobody reads any more; the run goes on
             self.enabled = False
 
+    def begin(self, step: int) -> None:
+        """Count the time from here; what was done before took this process none."""
+        self._first_step, self._started = step, time.monotonic()
+
     def step(self, step: int, num_steps: int, values: Mapping[str, float | str]) -> None:
         """One row of the table; the header comes with the first row and when the columns change.
 

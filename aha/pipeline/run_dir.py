@@ -107,7 +107,7 @@ def open_run(
     """Create a run directory, or come back to one. Takes the lock; UserError when it may not."""
     if not is_run(path):
         return _create(path, recipe=recipe, config=config, stages=stages)
-    lock = _take_lock(path)
+    lock = take_lock(path)
     try:
         run = RunDir(path, read_run(path), lock)
         _check_same(run, recipe=recipe, config=config, stages=stages)
@@ -163,6 +163,15 @@ def finished_output(directory: Path) -> Path | None:
     return output if output.exists() else None
 
 
+def final_model(path: Path) -> Path:
+    """The newest finished model in a run directory. UserError without one."""
+    models = sorted(path.glob("stages/*/model/config.json"))
+    if not models:
+        hint = "wait for its training to end, or give the folder of a checkpoint"
+        raise UserError(f"{path} holds no finished model yet", hint=hint)
+    return models[-1].parent
+
+
 def next_run_path(root: Path, recipe: str) -> Path:
     """The first of ROOT/RECIPE-001, -002, ... that does not exist."""
     number = 1
@@ -205,11 +214,11 @@ def _create(
         "seconds": 0.0,
         "stages": _stage_rows(stages),
         "config": dict(config),
-        "versions": _versions(),
+        "versions": versions(),
         "environment": _environment(),
         "error": None,
     }
-    run = RunDir(path, record, _take_lock(path))
+    run = RunDir(path, record, take_lock(path))
     run.update()
     return run
 
@@ -222,7 +231,7 @@ def _check_same(
         raise UserError(f"{run.path} holds a run of the recipe {run.record['recipe']}", hint=hint)
     changed = differing_keys(run.record["config"], config)
     if changed:
-        old, new = (_value_at(table, changed[0]) for table in (run.record["config"], config))
+        old, new = (value_at(table, changed[0]) for table in (run.record["config"], config))
         example = f"{changed[0]} was {old!r}, is {new!r}"
         raise UserError(
             f"{run.path} holds a run with another config: {', '.join(changed)} ({example})",
@@ -244,21 +253,23 @@ def _stage_rows(stages: Sequence[Stage[Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _value_at(table: Mapping[str, Any], dotted: str) -> Any:
+def value_at(table: Mapping[str, Any], dotted: str) -> Any:
+    """The value of a dotted key; None without one."""
     value: Any = table
     for key in dotted.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Of Python and the packages that results depend on."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            versions[package] = importlib.metadata.version(package)
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return versions
+    return found
 
 
 def _environment() -> dict[str, Any]:
@@ -270,7 +281,8 @@ def _environment() -> dict[str, Any]:
     }
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path) -> int:
+    """The lock of a folder, until this process ends or closes it. UserError: another has it."""
     descriptor = _lock(path, create=True)
     if descriptor is None:
         hint = "wait for it, stop it, or choose another --out"

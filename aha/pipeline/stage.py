@@ -20,6 +20,7 @@ from aha.pipeline.ranks import Ranks
 from aha.pipeline.sources import Source
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+GivenT = TypeVar("GivenT", bound=Config, covariant=True)
 CHECKPOINT_NAME = re.compile(r"step-(\d{6,})")
 
 
@@ -59,12 +60,12 @@ class Stage(Generic[ConfigT]):
 
 
 @dataclass(frozen=True)
-class StageContext(Generic[ConfigT]):
+class StageContext(Generic[GivenT]):
     """What a stage function is given. Every rank has one; only rank 0's writes anything."""
 
     directory: Path
     """RUN/stages/NN-NAME-HASH8"""
-    config: ConfigT
+    config: GivenT
     inputs: Mapping[str, Path]
     """Finished outputs of earlier stages and sources, by name."""
     ranks: Ranks = field(default_factory=Ranks)

@@ -17,15 +17,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from aha.config import build
-from aha.data.config import ColdStartConfig, GeneralConfig, MixConfig, RejectionConfig
 from aha.evals.arms import ArmsConfig
 from aha.pipeline.machine import default_ranks
 from aha.pipeline.sources import Source, model_source
 from aha.pipeline.stage import Stage, StageContext, StageResult
 from aha.recipes import loops, r1
-from aha.recipes.recipe import Recipe, RecipeConfig
-from aha.recipes.zero import Algorithm, prompt_files
-from aha.trainers.config import GrpoConfig, SftConfig
+from aha.recipes.recipe import Recipe
+from aha.recipes.zero import prompt_files
+from aha.trainers.config import GrpoConfig
 from aha.trainers.ppo_config import CriticConfig, PpoConfig
 
 Study = Literal["ppo", "language", "cold_start", "from_base"]
@@ -34,29 +33,14 @@ LAMBDAS = {"ppo_095": 0.95, "ppo_1": 1.0}
 Models = Mapping[str, Stage[Any] | Source]
 
 
-class AblationConfig(RecipeConfig):
-    """One study; the stages that it does not need are left out."""
+class AblationConfig(r1.ReasoningConfig):
+    """One study; the stages that it does not need are left out.
+
+    `zero` gives the arms of ppo and language, `dev2` of cold_start, `dev3` of from_base.
+    """
 
     study: Study = Field("ppo", description="what is compared")
-    model: str = Field(min_length=1, description="base model: embedded, or a Hugging Face folder")
-    algorithm: Algorithm = Field(
-        "modern", description="named values of keys of the RL stages; keys you set yourself win"
-    )
-    zero: GrpoConfig = Field(
-        GrpoConfig(), description="RL on the base model: the arms of ppo and language"
-    )
     critic: CriticConfig = Field(CriticConfig(), description="the critic of PPO's arms")
-    cold_start: ColdStartConfig = Field(
-        ColdStartConfig(), description="readable samples of R1-Zero"
-    )
-    dev1: SftConfig = Field(SftConfig(), description="fine-tuning of the base on the cold start")
-    dev2: GrpoConfig = Field(
-        GrpoConfig(template="chat"), description="RL with the language reward: arms of cold_start"
-    )
-    rejection: RejectionConfig = Field(RejectionConfig(), description="reasoning data from dev2")
-    general: GeneralConfig = Field(GeneralConfig(), description="non-reasoning data")
-    mix: MixConfig = Field(MixConfig(), description="both in one set")
-    dev3: SftConfig = Field(SftConfig(), description="the second fine-tuning: arms of from_base")
     evaluate: ArmsConfig = Field(ArmsConfig(), description="the comparison")
 
 
@@ -66,7 +50,7 @@ def stages(config: AblationConfig) -> list[Stage[Any]]:
     todo = with_inputs([given for given in models.values() if isinstance(given, Stage)])
     evaluation = config.evaluate
     files = prompt_files(evaluation.task or config.zero.task, evaluation.template)
-    return [*todo, Stage("evaluate", evaluation, compare_arms, {**models, **files})]
+    return [*todo, Stage("evaluate", evaluation, loops.compare_arms, {**models, **files})]
 
 
 def with_inputs(wanted: Sequence[Stage[Any]]) -> list[Stage[Any]]:
@@ -160,38 +144,22 @@ STUDIES: Mapping[Study, StudyPlan] = {
 
 def r1_stages(config: AblationConfig) -> dict[str, Stage[Any]]:
     """The stages of the recipe r1 with this config's values, by name."""
-    shared = ("model", "zero", "cold_start", "dev1", "dev2", "rejection", "general", "mix", "dev3")
+    shared = r1.ReasoningConfig.model_fields
     whole = r1.R1Config(**{name: getattr(config, name) for name in shared})
     return {stage.name: stage for stage in r1.stages(whole)}
 
 
 def measured_rl(name: str, config: GrpoConfig, model: Stage[Any] | Source) -> Stage[Any]:
     """A stage of RL that also records its memory."""
-    loop = measured_ppo if isinstance(config, PpoConfig) else measured_grpo
-    return replace(r1.rl_stage(name, config, model), run=loop)
+    return replace(r1.rl_stage(name, config, model), run=train_measured)
 
 
-def measured_grpo(ctx: StageContext[Any]) -> StageResult:
-    """GRPO (GrpoConfig), with its memory in the summary."""
-    from aha.trainers.grpo import train
+def train_measured(ctx: StageContext[Any]) -> StageResult:
+    """GRPO (GrpoConfig) or PPO (PpoConfig), with its memory in the summary."""
+    from aha.trainers import grpo, ppo
     from aha.trainers.memory import measured
 
-    return measured(ctx, train)
-
-
-def measured_ppo(ctx: StageContext[Any]) -> StageResult:
-    """PPO (PpoConfig), with its memory in the summary."""
-    from aha.trainers.memory import measured
-    from aha.trainers.ppo import train
-
-    return measured(ctx, train)
-
-
-def compare_arms(ctx: StageContext[Any]) -> StageResult:
-    """The comparison of all arms (ArmsConfig)."""
-    from aha.evals.arms import compare
-
-    return compare(ctx)
+    return measured(ctx, ppo.train if isinstance(ctx.config, PpoConfig) else grpo.train)
 
 
 def resolve(config: AblationConfig) -> AblationConfig:

@@ -29,7 +29,8 @@ def resolve(config: BaseConfig) -> BaseConfig:
         kv_heads=base.kv_heads or base.heads,
         mlp_width=base.mlp_width or 3 * base.width,
     )
-    return BaseConfig(base=derived, ranks=config.ranks or default_ranks(base.batch_rows))
+    ranks = config.ranks or default_ranks(base.batch_rows)
+    return config.model_copy(update={"base": derived, "ranks": ranks})
 
 
 def sentence(config: BaseConfig) -> str:

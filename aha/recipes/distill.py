@@ -1,19 +1,19 @@
-"""Distillation (arXiv 2501.12948, 2.4 and 4.1): a teacher's samples make a small model reason.
+"""Distillation (arXiv 2501.12948, 2.4 and 4.1): a teacher makes a small model reason.
 
-    teacher --rejection sampling--> samples; student --SFT on samples--> distilled
-    student --RL alone, the same budget--> rl_student                       (compare_rl)
-    distilled --reverse KL to the teacher on its own samples--> on_policy   (on_policy)
+    teacher --rejection sampling--> samples; student --SFT on samples--> distilled     method sft
+    student --reverse KL to the teacher on its own samples--> on_policy          method on_policy
+    student --RL alone, the same budget--> rl_student                                  compare_rl
 
 The paper's comparison: distilled 72.6, RL on the same 32B student 47.0 (AIME 2024, Table 6). The
 teacher of the tiny preset is trained first: R1-Zero with the language reward.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from aha.data.config import RejectionConfig
-from aha.evals.config import StageTableConfig
+from aha.evals.arms import ArmsConfig
 from aha.pipeline.machine import default_ranks
 from aha.pipeline.sources import Source, model_source
 from aha.pipeline.stage import Stage
@@ -22,8 +22,10 @@ from aha.recipes.r1 import data_stage, rl_stage
 from aha.recipes.recipe import Recipe, RecipeConfig
 from aha.recipes.zero import Algorithm, prompt_files
 from aha.trainers.config import GrpoConfig, PretrainConfig, SftConfig
+from aha.trainers.distillation_config import DistillationConfig
 
 TRAINED_HERE = "trained"
+Given = Stage[Any] | Source
 
 
 class DistillConfig(RecipeConfig):
@@ -42,6 +44,11 @@ class DistillConfig(RecipeConfig):
     algorithm: Algorithm = Field(
         "modern", description="named values of keys of the RL stages; keys you set yourself win"
     )
+    method: Literal["sft", "on_policy", "both"] = Field(
+        "sft",
+        description="sft: fine-tuning on the teacher's right samples; on_policy: the teacher's "
+        "distributions on the student's own samples; both: a student of each",
+    )
     compare_rl: bool = Field(True, description="also train the student by RL alone")
     train_teacher: GrpoConfig = Field(
         GrpoConfig(), description="the teacher, where it is trained here"
@@ -51,38 +58,49 @@ class DistillConfig(RecipeConfig):
     )
     samples: RejectionConfig = Field(RejectionConfig(), description="the teacher's right samples")
     distilled: SftConfig = Field(SftConfig(), description="fine-tuning of the student on them")
+    on_policy: DistillationConfig = Field(
+        DistillationConfig(), description="the student's own samples, read by the teacher"
+    )
     rl_student: GrpoConfig = Field(GrpoConfig(), description="RL on the student alone")
-    evaluate: StageTableConfig = Field(StageTableConfig(), description="all models side by side")
+    evaluate: ArmsConfig = Field(ArmsConfig(), description="all models side by side")
 
 
 def stages(config: DistillConfig) -> list[Stage[Any]]:
     """The graph above; stages whose result is given as a folder are left out."""
-    todo: list[Stage[Any]] = []
-
-    def add(stage: Stage[Any]) -> Stage[Any]:
-        todo.append(stage)
-        return stage
-
-    teacher: Stage[Any] | Source
-    student: Stage[Any] | Source
-    if config.teacher == TRAINED_HERE:
-        teacher = add(rl_stage("train_teacher", config.train_teacher, model_source("embedded")))
-    else:
-        teacher = model_source(config.teacher)
-    if config.model == TRAINED_HERE:
-        student = add(Stage("student", config.student, loops.pretrain))
-    else:
-        student = model_source(config.model)
-    samples = add(data_stage("samples", config.samples, loops.collect_rejection, model=teacher))
-    given = {"model": student, "data": samples}
-    distilled = add(Stage("distilled", config.distilled, loops.fine_tune, given))
-    models = {"teacher": teacher, "student": student, "distilled": distilled}
+    teacher, student = teacher_of(config), student_of(config)
+    todo: list[Given] = [teacher, student]
+    models = {"teacher": teacher, "student": student}
+    if config.method != "on_policy":
+        samples = data_stage("samples", config.samples, loops.collect_rejection, model=teacher)
+        given = {"model": student, "data": samples}
+        models["distilled"] = Stage("distilled", config.distilled, loops.fine_tune, given)
+        todo += [samples, models["distilled"]]
+    if config.method != "sft":
+        asked = prompt_files(config.on_policy.task, config.on_policy.template)
+        given = {"model": student, "teacher": teacher, **asked}
+        models["on_policy"] = Stage("on_policy", config.on_policy, loops.distill, given)
+        todo.append(models["on_policy"])
     if config.compare_rl:
-        models["rl_student"] = add(rl_stage("rl_student", config.rl_student, student))
+        models["rl_student"] = rl_stage("rl_student", config.rl_student, student)
+        todo.append(models["rl_student"])
     evaluation = config.evaluate
     judging = prompt_files(evaluation.task or config.samples.task, evaluation.template)
-    add(Stage("evaluate", evaluation, loops.compare_models, {**models, **judging}))
-    return todo
+    todo.append(Stage("evaluate", evaluation, loops.compare_arms, {**models, **judging}))
+    return [stage for stage in todo if isinstance(stage, Stage)]
+
+
+def teacher_of(config: DistillConfig) -> Given:
+    """The model that is asked or read."""
+    if config.teacher == TRAINED_HERE:
+        return rl_stage("train_teacher", config.train_teacher, model_source("embedded"))
+    return model_source(config.teacher)
+
+
+def student_of(config: DistillConfig) -> Given:
+    """The model that every way starts from."""
+    if config.model == TRAINED_HERE:
+        return Stage("student", config.student, loops.pretrain)
+    return model_source(config.model)
 
 
 def resolve(config: DistillConfig) -> DistillConfig:
@@ -102,12 +120,17 @@ def resolve(config: DistillConfig) -> DistillConfig:
 
 def sentence(config: DistillConfig) -> str:
     """The size of a run."""
-    drawn = config.samples.problems * config.samples.samples
-    compared = f"; RL alone: {config.rl_student.num_steps:,} steps" if config.compare_rl else ""
-    return (
-        f"distillation on {config.ranks or 1} ranks: {drawn:,} samples of the teacher, "
-        f"{config.distilled.epochs} epochs of those accepted{compared}."
-    )
+    parts = []
+    if config.method != "on_policy":
+        drawn = config.samples.problems * config.samples.samples
+        parts.append(
+            f"{drawn:,} samples of the teacher, {config.distilled.epochs} epochs of those accepted"
+        )
+    if config.method != "sft":
+        parts.append(f"on its own samples: {config.on_policy.num_steps:,} steps")
+    if config.compare_rl:
+        parts.append(f"RL alone: {config.rl_student.num_steps:,} steps")
+    return f"distillation on {config.ranks or 1} ranks: {'; '.join(parts)}."
 
 
 RECIPE = Recipe(

@@ -31,8 +31,9 @@ from aha.pipeline.progress import format_seconds
 from aha.pipeline.sources import Source
 from aha.pipeline.stage import Stage
 from aha.recipes.presets import PRESETS
-from aha.trainers.config import GrpoConfig, PretrainConfig, RewardModelConfig, SftConfig
+from aha.trainers.config import PretrainConfig, RewardModelConfig, SftConfig
 from aha.trainers.ppo_config import PpoConfig
+from aha.trainers.rollout_config import RolloutConfig
 
 SAMPLE_SECONDS, SAMPLE_SECONDS_PER_PARAMETER = 5.8e-5, 2.24e-11
 """Of one rank for a sampled token: 12,500 tokens/s at 1 million parameters, 325 at 135 million."""
@@ -142,7 +143,7 @@ def size_of(stage: Stage[Any], before: Mapping[str, Size]) -> Size:
         for name, value in stage.inputs.items()
         if isinstance(value, Stage) and value.name in before
     }
-    if isinstance(config, GrpoConfig):
+    if isinstance(config, RolloutConfig):
         return _rl(config, with_critic=isinstance(config, PpoConfig))
     if isinstance(config, ColdStartConfig | RejectionConfig):
         return _sampling(config)
@@ -164,7 +165,7 @@ def size_of(stage: Stage[Any], before: Mapping[str, Size]) -> Size:
     return _evaluation(config) if isinstance(config, EvaluateConfig) else Size(is_known=False)
 
 
-def _rl(config: GrpoConfig, *, with_critic: bool) -> Size:
+def _rl(config: RolloutConfig, *, with_critic: bool) -> Size:
     """A critic is trained on the same tokens as the policy."""
     responses = config.num_steps * config.responses_per_step
     times = config.num_steps // config.eval_every + 1 if config.eval_every else 0

@@ -21,6 +21,13 @@ def fine_tune(ctx: Context) -> StageResult:
     return train(ctx)
 
 
+def distill(ctx: Context) -> StageResult:
+    """On-policy distillation (DistillationConfig)."""
+    from aha.trainers.distillation import train
+
+    return train(ctx)
+
+
 def pretrain(ctx: Context) -> StageResult:
     """Pre-training of a small model (PretrainConfig)."""
     from aha.trainers.pretrain import train
@@ -82,3 +89,10 @@ def compare_models(ctx: Context) -> StageResult:
     from aha.evals.stage_table import evaluate
 
     return evaluate(ctx)
+
+
+def compare_arms(ctx: Context) -> StageResult:
+    """The table of models that were trained side by side, and what that took (ArmsConfig)."""
+    from aha.evals.arms import compare
+
+    return compare(ctx)

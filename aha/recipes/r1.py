@@ -34,8 +34,8 @@ from aha.trainers.config import GrpoConfig, RewardModelConfig, SftConfig
 SAFETY = RewardModelConfig(kind="pointwise")
 
 
-class R1Config(RecipeConfig):
-    """The whole recipe: a base model and fifteen stages."""
+class ReasoningConfig(RecipeConfig):
+    """From a base model to the second fine-tuning: the stages that ablations share."""
 
     model: str = Field(min_length=1, description="base model: embedded, or a Hugging Face folder")
     algorithm: Algorithm = Field(
@@ -53,6 +53,11 @@ class R1Config(RecipeConfig):
     general: GeneralConfig = Field(GeneralConfig(), description="non-reasoning data")
     mix: MixConfig = Field(MixConfig(), description="both in one set")
     dev3: SftConfig = Field(SftConfig(), description="fine-tuning of the base on the mixed set")
+
+
+class R1Config(ReasoningConfig):
+    """The whole recipe: a base model and thirteen stages."""
+
     preferences: PreferenceConfig = Field(PreferenceConfig(), description="judged replies of dev3")
     helpful: RewardModelConfig = Field(
         RewardModelConfig(), description="reward model of the final summary"

@@ -16,6 +16,7 @@ from aha.pipeline.stage import Stage
 from aha.recipes.presets import load_config
 from aha.recipes.recipe import Recipe, RecipeConfig, load_recipe
 from aha.recipes.red_team import try_rewards
+from aha.recipes.suites import stages_of
 
 RUNS = Path("runs")
 
@@ -68,7 +69,7 @@ def plan(
     if saved is not None and config.ranks is None:
         config = config.replace(ranks=saved["ranks"])
     resolved = kind.resolve(config)
-    return Plan(kind, resolved, kind.stages(resolved))
+    return Plan(kind, resolved, stages_of(kind, resolved))
 
 
 def run(
@@ -131,7 +132,7 @@ def work(argument: str, ranks: Ranks) -> None:
     record = read_run(path)
     recipe = load_recipe(record["recipe"])
     config = build(recipe.config, record["config"])
-    execute(RunDir(path, record), recipe.stages(config), ranks)
+    execute(RunDir(path, record), stages_of(recipe, config), ranks)
 
 
 def _run_stages(opened: RunDir, todo: Plan, only: str | None) -> None:

@@ -133,8 +133,9 @@ def headline_outcomes(run: RunData) -> list[Outcome]:
 
 def compared_models(table: ModelTable) -> tuple[int | None, int]:
     """Columns of the headline: the untrained and the final model."""
-    if {"student", "distilled"} <= set(table.models):
-        return table.models.index("student"), table.models.index("distilled")
+    taught = next((name for name in ("distilled", "on_policy") if name in table.models), None)
+    if taught is not None and "student" in table.models:
+        return table.models.index("student"), table.models.index(taught)
     last = len(table.models) - 1
     return (0 if last else None), last
 

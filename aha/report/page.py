@@ -1,20 +1,17 @@
 """`aha show RUN --html`: one self-contained page that works offline.
 
-Everything is inside the file: style, script and data. A content-security policy with the script's
-hash keeps it so: the page can load nothing, and only its own script runs.
+The page around it is `shell`'s; here is what a run puts on it.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from aha.report.across import across_groups, pipeline_stages
 from aha.report.corrections import correction_lines
+from aha.report.emergence import emergence_figures, emergence_section
 from aha.report.figures import as_json, figure_groups
 from aha.report.formats import (
     DASH,
@@ -31,19 +28,21 @@ from aha.report.models import MULTI_STAGE, compared_names, headline_outcomes, mo
 from aha.report.outcomes import Outcome, headline_of, majority_of, outcomes, task_names
 from aha.report.reader import RunData
 from aha.report.samples import EmbeddedSamples, embed_samples, inert, moment_json
-from aha.report.sections import data_section, lineage_section, models_section
+from aha.report.sections import data_section, lineage_section, models_section, paper_beside
+from aha.report.shell import BASE_SCRIPTS, asset, fill_shell
 from aha.report.summary import status_line, warnings_of
 from aha.report.survey import Survey, survey_samples
 from aha.report.tags import escape, section, table
 
 MAX_PAGE_BYTES = 3_000_000
-SCRIPTS = ("plots.js", "samples.js", "models.js", "start.js")
+SCRIPTS = (*BASE_SCRIPTS, "models.js", "emergence.js", "start.js")
 NAV = {
     "models": "Models",
     "lineage": "Lineage",
     "figures": "Figures",
     "problems": "Problems",
     "datasets": "Data",
+    "emergence": "Emergence",
     "moments": "Moments",
     "samples": "Samples",
     "stages": "Stages",
@@ -100,40 +99,32 @@ def page_data(run: RunData, survey: Survey) -> dict[str, Any]:
             "failures": [moment_json(moment) for moment in survey.failures],
             "figures": judgement_figures(survey),
         },
+        "emergence": emergence_figures(survey),
     }
 
 
 def _fill(run: RunData, survey: Survey, data: dict[str, Any], samples: EmbeddedSamples) -> bytes:
-    folder = files("aha.report") / "assets"
-    css = (folder / "page.css").read_text(encoding="utf-8")
-    script = "".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     note = _samples_note(survey, samples)
     rest = json.dumps(data | {"samplesNote": note}, ensure_ascii=False, separators=(",", ":"))
-    groups = ",".join(samples.groups)
-    filled = Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(f"{run.name} - aha"),
-        name=escape(run.name),
-        status=escape(run.status),
-        status_class=escape(run.status if run.status.isalpha() else "unknown"),
-        lead=_lead(run),
-        nav=_nav(),
+    status_class = escape(run.status if run.status.isalpha() else "unknown")
+    main = Template(asset("run.html")).substitute(
         tiles=_tiles(run),
         models=models_section(run) + lineage_section(run),
         datasets=data_section(run),
+        emergence=emergence_section(run, survey),
         judgement=_judgement(run, survey),
         facts=_facts(run),
-        footer=_footer(run),
-        css=css,
-        data=f'{inert(rest)[:-1]},"groups":[{groups}]}}',
-        script=script,
-        script_hashes=_hash_of(script),
     )
-    return filled.encode("utf-8", "replace")
-
-
-def _hash_of(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    return fill_shell(
+        title=f"{run.name} - aha",
+        heading=f'{escape(run.name)} <span class="pill {status_class}">{escape(run.status)}</span>',
+        lead=_lead(run),
+        nav=NAV,
+        main=main,
+        footer=_footer(run),
+        data=f'{inert(rest)[:-1]},"groups":[{",".join(samples.groups)}]}}',
+        scripts=SCRIPTS,
+    )
 
 
 def _samples_note(survey: Survey, samples: EmbeddedSamples) -> str:
@@ -153,7 +144,7 @@ def _lead(run: RunData) -> str:
     sentences = [RECIPES.get(run.recipe, f"Recipe {run.recipe}"), facts, status_line(run)]
     sentences.append(str(run.info.get("error") or ""))
     sentences += [f"warning: {text}" for text in warnings_of(run)]
-    return escape(" ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text))
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in sentences if text)
 
 
 def _trained_on(facts: dict[str, str]) -> str:
@@ -197,10 +188,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", str(value)
 
 
-def _nav() -> str:
-    return "".join(f'<a href="#{name}">{title}</a>' for name, title in NAV.items())
-
-
 def _tiles(run: RunData) -> str:
     rows = headline_outcomes(run)
     if not rows:
@@ -208,9 +195,10 @@ def _tiles(run: RunData) -> str:
     tiles = "".join(_tile(row) for row in rows)
     notes = "".join(f'<p class="note said">{escape(line)}</p>' for line in correction_lines(run))
     label = "Held-out problems, before and after"
+    paper = "" if run.recipe in MULTI_STAGE else paper_beside(run)
     if names := compared_names(run):
         notes += f'<p class="note said">{escape(names)}, on held-out prompts.</p>'
-    return f'<dl class="tiles" aria-label="{label}">{tiles}</dl>{notes}{_by_task(run)}'
+    return f'<dl class="tiles" aria-label="{label}">{tiles}</dl>{notes}{_by_task(run)}{paper}'
 
 
 def _by_task(run: RunData) -> str:
@@ -310,7 +298,7 @@ def _footer(run: RunData) -> str:
     )
     started = f", started {run.info['started']}" if run.info.get("started") else ""
     made_by = f"aha {version}".strip()
-    return escape(
+    return (
         f"{made_by}, run {run.path.resolve().name}{started}. This page is one file and loads "
         "nothing. Figures after DeepSeek-R1 (arXiv 2501.12948)."
     )

@@ -69,6 +69,8 @@ class RunData:
     status: str
     """As in run.json, but `interrupted` where its writer is gone without a word."""
     stages: list[StageData]
+    emergence: Row = field(default_factory=dict)
+    """emergence.json, what `aha emergence RUN --causal` has measured; else empty."""
     last_change: datetime | None
     """When a file of the run was last written (local time zone)."""
 
@@ -106,7 +108,14 @@ def read_run(path: str | Path) -> RunData:
     status = _status(folder, info)
     stages = [_read_stage(folder, entry, status) for entry in _merge_stages(folder, listed)]
     changed = _last_change(folder)
-    return RunData(path=folder, info=info, status=status, stages=stages, last_change=changed)
+    return RunData(
+        path=folder,
+        info=info,
+        status=status,
+        stages=stages,
+        emergence=_read_object(folder / "emergence.json"),
+        last_change=changed,
+    )
 
 
 def _status(folder: Path, info: Row) -> str:

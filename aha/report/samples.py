@@ -72,7 +72,7 @@ def moment_json(moment: Moment) -> dict[str, Any]:
         "wrong": wrong,
         "right": right,
         "verdict": _text(moment.row, "verdict"),
-        "sample": _sample_json(moment.row, moment.located),
+        "sample": sample_json(moment.row, moment.located),
     }
 
 
@@ -144,7 +144,7 @@ def _group_json(key: GroupKey, rows: Sequence[Row]) -> str:
         "gold": _text(first, "gold"),
         "language": _text(first, "language"),
         "prompt": _text(first, "prompt", limit=4_000),
-        "samples": [_sample_json(row, locate_corrections(row)) for row in rows],
+        "samples": [sample_json(row, locate_corrections(row)) for row in rows],
     }
     return inert(json.dumps(group, ensure_ascii=False, separators=(",", ":")))
 
@@ -156,7 +156,8 @@ def inert(text: str) -> str:
     return text
 
 
-def _sample_json(row: Row, located: Located) -> dict[str, Any]:
+def sample_json(row: Row, located: Located) -> dict[str, Any]:
+    """One sample as the page's script draws it: text in marked pieces, verdict, numbers."""
     text = text_of(row)
     language = row.get("language")
     pieces = mark_up(

@@ -5,19 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from aha.report import tags
+from aha.report.beside_paper import beside
 from aha.report.formats import DASH, PLUS_MINUS, format_value
 from aha.report.lineage import lineage_svg
 from aha.report.models import MetricRow, ModelTable, model_table, training_rows
 from aha.report.reader import Row, RunData, StageData, as_number
 from aha.report.tags import escape, section
 
-PAPER_NOTES = {
-    "r1": "After the paper's Table 3 (arXiv 2501.12948v2). There, AIME 2024: zero 77.9, dev1 59.0, "
-    "dev2 74.0, dev3 78.1, r1 79.8; the cold start makes responses readable at a cost in accuracy, "
-    "reasoning RL wins it back, the last RL mainly lifts what people prefer.",
-    "distill": "After the paper's Table 6 (arXiv 2501.12948v2). There, AIME 2024 with a student of "
-    "32B: distilled 72.6, RL on the student alone 47.0.",
-}
 MAX_FUNNEL_STEPS, MAX_MASK_ROWS = 24, 8
 _TRAINED = re.compile(r"(\[\[|\]\])")
 
@@ -27,15 +21,24 @@ def models_section(run: RunData) -> str:
     table = model_table(run)
     if table is None:
         return ""
-    note = PAPER_NOTES.get(run.recipe, "")
-    said = f"{note} " if note else ""
     rows = training_rows(run)
     training = tags.table(rows[0], rows[1:]) if rows else ""
     body = (
-        f'<p class="note">{said}Means over held-out prompts with \u00b1 standard error, clustered '
-        f"by prompt. The best value of a row is marked.</p>{_model_table(table)}{training}"
+        '<p class="note">Means over held-out prompts with \u00b1 standard error, clustered '
+        "by prompt. The best value of a row is marked.</p>"
+        f"{_model_table(table)}{training}{paper_beside(run)}"
     )
     return section("models", "Models", body)
+
+
+def paper_beside(run: RunData) -> str:
+    """The paper's own table; it is of other models."""
+    found = beside(run)
+    if found is None:
+        return ""
+    title = f"{found.title[0].upper()}{found.title[1:]}. {found.note}"
+    shown = tags.table(found.rows[0], found.rows[1:])
+    return f'<details class="beside"><summary>{escape(title)}</summary>{shown}</details>'
 
 
 def lineage_section(run: RunData) -> str:

@@ -60,6 +60,8 @@ def _of_run(run: RunData, name: str) -> Row:
 
 def _rl(stage: StageData) -> str:
     parts = [f"{stage.last_step:,} steps"] if stage.last_step else []
+    if stage.summary.get("converged"):
+        parts = [f"{part} (converged)" for part in parts]
     for row in reversed(stage.metrics):
         key = next((k for k in row if k.startswith("eval/") and k.endswith("/pass@1")), None)
         if key is not None:

@@ -8,7 +8,9 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from aha.report.beside_paper import beside
 from aha.report.corrections import correction_lines
+from aha.report.emergence import emergence_lines
 from aha.report.formats import (
     DASH,
     MAX_SPARKS,
@@ -100,6 +102,7 @@ class _Summary:
             _curves(self.run, width=options.max_width, ascii_only=options.ascii_only),
             _models(self.run, width=options.max_width),
             _stages(self.run),
+            _paper(self.run),
         )
         yield Group(*(part for part in parts if part is not None))
 
@@ -166,7 +169,7 @@ def _outcome_cells(row: Outcome) -> tuple[str | Text, ...]:
 
 def _looking_back(run: RunData) -> Text | None:
     """What self-corrections do and what the words are worth."""
-    lines = correction_lines(run)
+    lines = correction_lines(run) + emergence_lines(run)
     return Text("\n" + "\n".join(lines)) if lines else None
 
 
@@ -250,6 +253,21 @@ def _model_cell(row: MetricRow, index: int, *, errors: bool) -> str:
     if not row.best:
         return text
     return text + (BEST if index in row.best else " ")
+
+
+def _paper(run: RunData) -> Table | None:
+    """The paper's own table, which is of other models; not before the run has figures."""
+    found = beside(run)
+    if found is None or not headline_outcomes(run):
+        return None
+    header, *rows = found.rows
+    table = _table(f"\n{header[0]}", *(f"\n{name}" for name in header[1:]))
+    table.title, table.title_justify = f"\n{found.title}", "left"
+    table.title_style, table.row_styles = "dim", ["dim"]
+    table.padding = (0, MODELS_GAP, 0, 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _stages(run: RunData) -> Table | None:

@@ -12,6 +12,7 @@ from aha.evals.corrections import (
     count_corrections,
     thought_of,
 )
+from aha.evals.emergence import Observed, Observer
 from aha.report.reader import Row, RunData, StageData
 
 MAX_READ_BYTES = 100_000_000
@@ -66,6 +67,8 @@ class Survey:
     """Characters of text in each group, in order of stage, step and appearance."""
     rates: dict[tuple[int, int, str], CorrectionRates] = field(default_factory=dict)
     """(stage, step, when) -> how looking back went."""
+    observed: dict[tuple[int, int, str], list[Observed]] = field(default_factory=dict)
+    """(stage, step, when) -> what the responses show of reasoning behaviours."""
     fixes: list[Moment] = field(default_factory=list)
     failures: list[Moment] = field(default_factory=list)
     num_steps_skipped: int = 0
@@ -120,14 +123,17 @@ def _size(stage: StageData) -> int:
 
 def _survey_step(survey: Survey, stage_index: int, stage: StageData, step: int) -> None:
     found: dict[str, list[list[Correction]]] = {}
+    observers: dict[str, Observer] = {}
     for row in stage.samples(step):
         key = GroupKey.of(stage_index, step, row)
         survey.groups[key] = survey.groups.get(key, 0) + len(text_of(row))
         located = locate_corrections(row)
         found.setdefault(key.when, []).append(located.corrections)
+        observers.setdefault(key.when, Observer()).take(row)
         _keep_moment(survey, stage_index, row, located)
     for when, corrections in found.items():
         survey.rates[stage_index, step, when] = count_corrections(corrections)
+        survey.observed[stage_index, step, when] = observers[when].found
 
 
 def _keep_moment(survey: Survey, stage_index: int, row: Row, located: Located) -> None:

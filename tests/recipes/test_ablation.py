@@ -172,9 +172,16 @@ def figures(value: float) -> dict:
     }
 
 
-def test_a_stage_that_sampled_nothing_is_no_arm(tmp_path):
-    write_rows(tmp_path / "metrics.jsonl", [{"step": 1, "loss/sft": 1.0}])
+def test_an_arm_without_rollouts_has_steps_and_seconds(tmp_path):
     assert read_training(tmp_path, ArmsConfig()) is None
+    write_rows(tmp_path / "metrics.jsonl", [{"step": n, "loss/sft": 1.0} for n in range(3)])
+    times = {"time/train_seconds": 1.5, "time/eval_seconds": 9.0}
+    write_rows(tmp_path / "timing.jsonl", [{"step": n, **times} for n in (1, 2)])
+    found = read_training(tmp_path, ArmsConfig())
+    assert (found.steps, found.seconds, found.last_accuracy) == (2, 3.0, None)
+    lines = comparison({"arm": figures(0.8)}, {"arm": found}, ArmsConfig())
+    assert not [line for line in lines if line.startswith(("steps to", "training accuracy"))]
+    assert [line.split()[-1] for line in lines if line.startswith("seconds of")] == ["3"]
 
 
 def test_a_whole_study_of_a_few_steps(tmp_path):

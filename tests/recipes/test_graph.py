@@ -127,8 +127,8 @@ def test_the_paper_preset_is_the_papers_and_says_where_from(model):
     assert config.r1.num_steps == 1_700 // 16 and config.r1.preference.last_steps * 16 == 400
     assert (config.zero.language_weight, config.dev2.language_weight) == (0.0, 1.0)
     for sft in (config.dev1, config.dev3):
-        assert (sft.epochs, sft.batch_samples, sft.row_tokens) == (2, 64, 32768)
-        assert (sft.learning_rate, sft.lr_schedule) == (5e-6, "cosine")
+        assert (sft.epochs, sft.batch_samples, sft.row_tokens) == (2, 128, 32768)
+        assert (sft.learning_rate, sft.lr_schedule) == (5e-5, "cosine")
     for judge in (config.helpful, config.harmless):
         assert (judge.batch_rows, judge.learning_rate, judge.epochs) == (256, 6e-6, 1)
         assert judge.max_tokens == 8192

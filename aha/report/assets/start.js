@@ -1,5 +1,6 @@
 showFigures();
 showProblems();
+showEmergence();
 showMoments(showSamples());
 for (const link of document.querySelectorAll("nav a")) {
   const target = document.querySelector(link.getAttribute("href"));

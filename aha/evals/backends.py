@@ -1,0 +1,339 @@
+"""Where responses come from: the local engine, vLLM, or a chat model on a server.
+
+A backend draws single responses, each named by the place of its problem and its own number, and
+gives them back in batches as they are ready. Which tokens are drawn depends on the seed and on
+that name alone, so work may be shared, stopped and gone on with in any manner.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aha.chat.grammar import THINK_OPEN, ends_in_open_think
+from aha.engine.types import Completion, SamplingParams
+from aha.errors import UserError
+from aha.pipeline.endpoints import is_endpoint
+
+if TYPE_CHECKING:
+    from aha.engine.endpoint import Endpoint
+    from aha.engine.engine import Engine
+    from aha.trainers.rollouts import Prompter
+
+UNIT_ROWS = 32
+"""Responses that the local engine draws in one go, and at most loses when it is killed."""
+SMALL_UNIT_ROWS = 256
+SMALL_PARAMETERS = 2**25
+GPU_UNIT_ROWS = 1_024
+MOST_SEEDS = 2**31 - 1
+Place = tuple[int, int]
+"""Of a response: the number of its problem, and its own among the responses to that problem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A drawn response in its place."""
+
+    place: Place
+    text: str
+    """From its `<think>` on, also where the prompt or the server has opened it."""
+    finish_reason: str
+    length_tokens: int
+
+
+class Backend(Protocol):
+    """Draws responses to questions."""
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Name, version and dtype, as a result names them."""
+
+    @property
+    def unit_rows(self) -> int:
+        """Responses to hand over at a time."""
+
+    def prompt(self, question: str) -> str:
+        """What the model is given for a question."""
+
+    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+        """The responses in these places to all problems' prompts, in batches in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBackend:
+    """The engine of this process."""
+
+    loaded_engine: "Engine"
+    prompter: "Prompter"
+    params: SamplingParams
+    dtype: str = "float32"
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda."""
+        return self.loaded_engine.model.head_weight.device.type
+
+    @property
+    def unit_rows(self) -> int:
+        return unit_rows(self.device, self.loaded_engine.model.num_parameters)
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, template: str, params: SamplingParams, seed: int, dtype: str
+    ) -> "LocalBackend":
+        """Read a model folder; onto a GPU where there is one."""
+        import torch
+
+        from aha.engine.engine import Engine
+        from aha.model.hf_folder import load_model
+        from aha.trainers.rollouts import Prompter
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        loaded = load_model(folder, dtype=getattr(torch, dtype), device=device)
+        rows = unit_rows(device, loaded.model.num_parameters)
+        engine = Engine(loaded.model, loaded.tokenizer, seed=seed, max_batch_rows=rows)
+        return cls(engine, Prompter(template, loaded.tokenizer), params, dtype)
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        import aha
+
+        return {"name": "aha", "version": aha.__version__, "dtype": self.dtype}
+
+    def prompt(self, question: str) -> str:
+        return self.prompter.text(question)
+
+    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+        """One batch: the places of each problem are neighbours, so its prompt is read once.
+
+        A prompt that does not fit into the model's context gets empty responses, cut off at 0.
+        """
+        drawn: list[Response] = []
+        for samples, problems in _alike(places):
+            ids = {problem: self._encode(prompts[problem]) for problem in problems}
+            context = self.loaded_engine.model.config.max_positions
+            fitting = [problem for problem in problems if len(ids[problem]) < context]
+            groups = self.loaded_engine.generate(
+                [ids[problem] for problem in fitting],
+                self.params,
+                samples_per_prompt=len(samples),
+                prompt_keys=fitting,
+                first_sample=samples.start,
+            )
+            found = dict(zip(fitting, groups, strict=True))
+            nothing = [Completion((), (), "", "length")] * len(samples)
+            for problem in problems:
+                completions = zip(samples, found.get(problem, nothing), strict=True)
+                drawn += [response(prompts[problem], (problem, n), c) for n, c in completions]
+        yield drawn
+
+    def _encode(self, prompt: str) -> list[int]:
+        return self.prompter.tokenizer.encode(prompt, with_bos=True)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointBackend:
+    """A chat model on a server: one request a response, several at once, each with a seed."""
+
+    endpoint: "Endpoint"
+    params: SamplingParams
+    seed: int
+    unit_rows: int = 1_000_000
+    """The whole work: responses come one by one as the server has them."""
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        return {"name": "endpoint", "version": None, "dtype": None}
+
+    def prompt(self, question: str) -> str:
+        return question
+
+    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+        def ask(place: Place) -> Response:
+            message = {"role": "user", "content": prompts[place[0]]}
+            seed = place_seed(self.seed, place)
+            ((reply,),) = self.endpoint.sample([[message]], self.params, seed=seed)
+            return Response(
+                place=place,
+                text=reply.response,
+                finish_reason=reply.finish_reason,
+                length_tokens=reply.usage.completion_tokens,
+            )
+
+        return as_ready(ask, places, num_threads=self.endpoint.most_at_once)
+
+
+@dataclass(frozen=True, slots=True)
+class VllmBackend:
+    """vLLM's offline engine, by its public names alone: `LLM`, `SamplingParams`."""
+
+    llm: Any
+    prompter: "Prompter"
+    params: SamplingParams
+    seed: int
+    dtype: str = "auto"
+    unit_rows: int = GPU_UNIT_ROWS
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, template: str, params: SamplingParams, seed: int, dtype: str
+    ) -> "VllmBackend":
+        """Start vLLM on a model folder. UserError where it is not installed."""
+        try:
+            from vllm import LLM  # type: ignore[import-not-found]
+        except ImportError as missing:
+            raise UserError(
+                f"vLLM cannot be imported: {missing}",
+                hint="pip install vllm (it needs a GPU), or leave --engine out: the local engine",
+            ) from None
+        from aha.model.hf_folder import load_config
+        from aha.model.tokenizer import Tokenizer
+        from aha.trainers.rollouts import Prompter
+
+        ends = load_config(folder).eos_token_ids
+        tokenizer: Tokenizer = Tokenizer.from_folder(folder, eos_token_ids=ends)
+        llm = LLM(model=str(folder), dtype=dtype, seed=seed)
+        return cls(llm, Prompter(template, tokenizer), params, seed, dtype)
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        import vllm
+
+        return {"name": "vllm", "version": vllm.__version__, "dtype": self.dtype}
+
+    def prompt(self, question: str) -> str:
+        return self.prompter.text(question)
+
+    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+        tokenizer = self.prompter.tokenizer
+        ids = [tokenizer.encode(prompts[problem], with_bos=True) for problem, _ in places]
+        outputs = self.llm.generate(
+            [{"prompt_token_ids": prompt} for prompt in ids],
+            [self._params(place) for place in places],
+            use_tqdm=False,
+        )
+        yield [
+            Response(
+                place=place,
+                text=opened(prompts[place[0]], output.outputs[0].text),
+                finish_reason=str(output.outputs[0].finish_reason or "stop"),
+                length_tokens=len(output.outputs[0].token_ids),
+            )
+            for place, output in zip(places, outputs, strict=True)
+        ]
+
+    def _params(self, place: Place) -> Any:
+        from vllm import SamplingParams as Theirs
+
+        return Theirs(
+            temperature=self.params.temperature,
+            top_p=self.params.top_p,
+            max_tokens=self.params.max_new_tokens,
+            seed=place_seed(self.seed, place),
+            stop_token_ids=list(self.prompter.tokenizer.eos_token_ids),
+        )
+
+
+def unit_rows(device: str, num_parameters: int) -> int:
+    """Rows of a batch: of nothing that changes between two runs, for the rounding depends on it."""
+    if device != "cpu":
+        return GPU_UNIT_ROWS
+    return SMALL_UNIT_ROWS if num_parameters < SMALL_PARAMETERS else UNIT_ROWS
+
+
+def open_backend(
+    reference: str,
+    folder: Path | None,
+    *,
+    engine: str,
+    template: str,
+    params: SamplingParams,
+    seed: int,
+    dtype: str,
+) -> Backend:
+    """The backend of a model. folder: of one that lies on this machine. Raises UserError."""
+    if is_endpoint(reference):
+        from aha.engine.endpoint import Endpoint
+
+        # No cache of replies: another model may be served under the old name.
+        return EndpointBackend(Endpoint.parse(reference, cache=None), params, seed)
+    assert folder is not None
+    kind = VllmBackend if engine == "vllm" else LocalBackend
+    return kind.load(folder, template=template, params=params, seed=seed, dtype=dtype)
+
+
+def response(prompt: str, place: Place, completion: Completion) -> Response:
+    """A completion in its place."""
+    return Response(
+        place=place,
+        text=opened(prompt, completion.text),
+        finish_reason=completion.finish_reason,
+        length_tokens=len(completion.token_ids),
+    )
+
+
+def opened(prompt: str, text: str) -> str:
+    """A response with the tag that its prompt has written for it."""
+    return f"{THINK_OPEN}{text}" if ends_in_open_think(prompt) else text
+
+
+def place_seed(seed: int, place: Place) -> int:
+    """The seed of one response, for engines that take one a request: 31 bits."""
+    name = f"aha eval {seed} {place[0]} {place[1]}".encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % MOST_SEEDS
+
+
+def as_ready(
+    ask: Callable[[Place], Response], places: Sequence[Place], *, num_threads: int
+) -> Iterator[list[Response]]:
+    """`ask(place)` on several threads; whatever is ready at a time is a batch.
+
+    When a request fails no more are sent; what is under way is waited for and given out before the
+    error is raised, so that nothing paid for is lost.
+    """
+    rest = iter(places)
+    waiting: set[Future[Response]] = set()
+    failures: list[BaseException] = []
+    with ThreadPoolExecutor(num_threads, thread_name_prefix="aha-ask") as threads:
+        try:
+            while True:
+                free = 0 if failures else 2 * num_threads - len(waiting)
+                waiting |= {threads.submit(ask, place) for place in islice(rest, free)}
+                if not waiting:
+                    break
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                ended = [future for future in done if not future.cancelled()]
+                failures += filter(None, (future.exception() for future in ended))
+                good = [future.result() for future in ended if future.exception() is None]
+                if good:
+                    yield sorted(good, key=lambda reply: reply.place)
+                if failures:
+                    waiting = {future for future in waiting if not future.cancel()}
+        finally:  # the reader has gone: nobody waits for the rest
+            threads.shutdown(wait=False, cancel_futures=True)
+    if failures:
+        raise failures[0]
+
+
+def _alike(places: Sequence[Place]) -> Iterator[tuple[range, list[int]]]:
+    """Problems by the numbers of the responses that they lack, which are neighbours."""
+    lacking: dict[int, list[int]] = {}
+    for problem, number in places:
+        lacking.setdefault(problem, []).append(number)
+    groups: dict[range, list[int]] = {}
+    for problem, numbers in lacking.items():
+        for samples in _runs(sorted(numbers)):
+            groups.setdefault(samples, []).append(problem)
+    yield from groups.items()
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[range]:
+    """Ranges of neighbouring numbers."""
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
+            yield range(numbers[start], numbers[end - 1] + 1)
+            start = end

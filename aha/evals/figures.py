@@ -1,0 +1,112 @@
+"""The figures of an evaluation, from its graded samples alone.
+
+pass@1 is the mean over all k responses, pass@k unbiased, cons@k the expected majority vote of k
+responses drawn from those there are; every standard error is clustered by problem.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from aha.evals.metrics import (
+    Estimate,
+    classes,
+    cons_at_k,
+    mean_and_stderr,
+    mg_pass_at_k,
+    pass_at_k,
+)
+from aha.evals.result import ProblemResult, SampleResult
+
+SameAnswer = Callable[[str, str], bool]
+Samples = Sequence[SampleResult]
+RIGHT = -1
+"""The class that every right answer votes for, however it is spelled."""
+FEWEST_FOR_MG = 4
+"""Samples from which on mG-Pass@k says something."""
+
+
+def figures_of(
+    problems: Sequence[ProblemResult],
+    same_answer: SameAnswer = str.__eq__,
+    *,
+    main: str = "pass@1",
+) -> dict[str, Estimate]:
+    """Every figure by name. `n` is the number of problems behind it.
+
+    Responses without a verdict count in no accuracy but in `unscored`. Where a problem has fewer
+    than k responses with a verdict it is left out of pass@k and cons@k. A figure that nothing is
+    known of is not there. main: name of the suite's main figure; where it is none of these, it is
+    another name for pass@1.
+    """
+    most = max((len(problem.samples) for problem in problems), default=0)
+    figures = {"pass@1": pass_at_1(problems)}
+    for k in powers(most):
+        figures[f"pass@{k}"] = _of_k(problems, k, lambda s, k: pass_at_k(len(s), _right(s), k))
+    for k in powers(most):
+        figures[f"cons@{k}"] = _of_k(problems, k, lambda s, k: majority(s, k, same_answer))
+    if most >= FEWEST_FOR_MG:
+        figures[f"mg-pass@{most}"] = _of_k(
+            problems, most, lambda s, k: mg_pass_at_k(len(s), _right(s), k)
+        )
+    for name in suite_figures(problems):
+        figures[name] = _averaged(problems, partial(_figure, name))
+    if any(sample.length_tokens for problem in problems for sample in problem.samples):
+        figures["length_tokens"] = _averaged(problems, lambda s: float(s.length_tokens))
+    figures["truncated"] = _averaged(problems, lambda s: float(s.is_truncated))
+    figures["unscored"] = _averaged(problems, lambda s: float(not s.is_scored))
+    if main not in figures:
+        figures = {main: figures["pass@1"], **figures}
+    return {name: estimate for name, estimate in figures.items() if estimate is not None}
+
+
+def pass_at_1(problems: Sequence[ProblemResult]) -> Estimate | None:
+    """The share of right ones among the responses that have a verdict; None without any."""
+    return _averaged(problems, lambda s: float(s.is_correct) if s.is_scored else None)
+
+
+def powers(num_samples: int) -> list[int]:
+    """2, 4, 8, ... up to the number of samples, and that number itself."""
+    found = {2**i for i in range(1, num_samples.bit_length())}
+    return sorted({*found, num_samples} - {0, 1})
+
+
+def majority(samples: Samples, k: int, same_answer: SameAnswer = str.__eq__) -> float:
+    """cons@k of the responses to one problem; answers that are the same vote together."""
+    wrong = [None if s.is_correct else s.extracted for s in samples]
+    votes = [
+        RIGHT if sample.is_correct else vote
+        for sample, vote in zip(samples, classes(wrong, same_answer), strict=True)
+    ]
+    return cons_at_k(votes, gold=RIGHT, k=k)
+
+
+def suite_figures(problems: Sequence[ProblemResult]) -> list[str]:
+    """Names of the suite's further figures, in the order in which they appear."""
+    names = (name for p in problems for s in p.samples for name in s.figures)
+    return list(dict.fromkeys(names))
+
+
+def _of_k(
+    problems: Sequence[ProblemResult], k: int, value: Callable[[Samples, int], float]
+) -> Estimate | None:
+    values = [value(problem.scored, k) for problem in problems if len(problem.scored) >= k]
+    return mean_and_stderr(values) if values else None
+
+
+def _averaged(
+    problems: Sequence[ProblemResult], value: Callable[[SampleResult], float | None]
+) -> Estimate | None:
+    """The mean over all responses that have the value, with an error clustered by problem."""
+    pairs = [(p.id, value(sample)) for p in problems for sample in p.samples]
+    known = [(cluster, number) for cluster, number in pairs if number is not None]
+    if not known:
+        return None
+    return mean_and_stderr([n for _, n in known], clusters=[cluster for cluster, _ in known])
+
+
+def _right(samples: Samples) -> int:
+    return sum(sample.is_correct for sample in samples)
+
+
+def _figure(name: str, sample: SampleResult) -> float | None:
+    return sample.figures.get(name)
