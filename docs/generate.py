@@ -20,7 +20,8 @@ from aha.recipes.recipe import RECIPES, Recipe, load_recipe
 from aha.tasks.embedded import arithmetic, corpus, countdown, logic, solutions, splits, vocabulary
 from aha.tasks.embedded.voice import Language, Style, Voice
 from aha.trainers import advantage, grpo, pretrain, update
-from docs import measured
+from aha.trainers.suites_config import SuitesConfig
+from docs import measured, suite_table
 
 PAGES = (*sorted(measured.RESULTS.parent.glob("*.md")), measured.ROOT / "README.md")
 PART = re.compile(r"<!-- generated: ([\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -52,7 +53,16 @@ def filled(text: str) -> str:
 
 def configuration() -> str:
     """Every recipe: its own keys, those of its stages, and what its presets set."""
-    return "\n\n".join(section for name in RECIPES for section in _recipe(load_recipe(name)))
+    sections = [section for name in RECIPES for section in _recipe(load_recipe(name))]
+    return "\n\n".join([*sections, *_suites()])
+
+
+def _suites() -> Iterator[str]:
+    """The table that every recipe has, once."""
+    yield "## Table `suites` of every recipe"
+    about = _sentence((SuitesConfig.__doc__ or "").split("\n")[0])
+    yield f"{about} Set with `suites.KEY`; measured are stages of RL and of fine-tuning."
+    yield _key_table(SuitesConfig)
 
 
 def _recipe(recipe: Recipe[Any]) -> Iterator[str]:
@@ -62,6 +72,8 @@ def _recipe(recipe: Recipe[Any]) -> Iterator[str]:
     yield f"{about} Without `--preset` it takes `{recipe.default_preset}`."
     yield _key_table(recipe.config, skip=stages)
     for stage, kind in stages.items():
+        if kind is SuitesConfig:
+            continue
         prefix = f"`KEY` or `{stage}.KEY`" if stage == recipe.main_stage else f"`{stage}.KEY`"
         yield f"### Stage `{stage}`"
         yield f"{_sentence((kind.__doc__ or '').split(chr(10))[0])} Set with {prefix}."
@@ -343,6 +355,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "slips": slips,
     "splits": split_sizes,
     "documents": documents,
+    "suites": suite_table.suites,
     **measured.PARTS,
 }
 

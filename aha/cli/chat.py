@@ -22,8 +22,11 @@ def command(
     ] = True,
 ) -> None:
     """Talk to a model; its thoughts are shown apart from its answer."""
+    import torch
+
     from aha.chat.terminal import chat_loop
 
+    torch.set_num_threads(1)  # the engine's compiled steps want it, and it is faster
     chat_loop(
         model,
         template=template,

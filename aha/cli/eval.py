@@ -10,8 +10,6 @@ from aha.errors import UserError
 if TYPE_CHECKING:
     from aha.evals.result import Result
 
-PERCENT = ("pass@", "cons@", "mg-pass@", "truncated", "unscored")
-
 
 def command(
     model: Annotated[
@@ -118,8 +116,7 @@ def table_lines(result: "Result") -> list[str]:
     width = max(map(len, result.metrics))
     rows = []
     for name, estimate in result.metrics.items():
-        is_share = name.startswith(PERCENT) or name == result.metric
-        form = "{:.1%}" if is_share and abs(estimate.value) <= 1 else "{:.3g}"
+        form = "{:.1%}" if name != "length_tokens" and 0 <= estimate.value <= 1 else "{:.3g}"
         value, error = form.format(estimate.value), form.format(estimate.stderr)
         rows.append(f"  {name.ljust(width)}  {value:>7} +- {error:<7}  n {estimate.n}")
     return [head, *rows]

@@ -5,16 +5,18 @@ from typing import Annotated
 
 import typer
 
+from aha.errors import UserError
+
 
 def command(
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="MODEL|FILE.json",
             help="A run directory or model folder; a file of this command is drawn again.",
             show_default=False,
         ),
-    ],
+    ] = None,
     suite: Annotated[
         str, typer.Option(help="Name of a suite or of a task, or a file of problems.")
     ] = "arithmetic",
@@ -67,6 +69,8 @@ def command(
     if list_:
         print(_listed())
         return
+    if model is None:
+        raise UserError("no model is named", hint="aha scale RUN, or aha scale --list")
     from aha.config import build
     from aha.report import scaling
 

@@ -16,6 +16,7 @@ from aha.engine import native
 from aha.engine.types import SamplingParams
 
 BLOCK = 64
+NUCLEUS_TOKENS = 1_024
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -120,12 +121,37 @@ def keep_likely(weights_RV: Tensor, logits_RV: Tensor, params: SamplingParams) -
 
 
 def _nucleus(weights: Tensor, top_p: float) -> Tensor:
-    """The fewest likeliest tokens whose probability reaches top_p (arXiv:1904.09751, eq. 2)."""
-    ordered, indices = weights.sort(dim=-1, descending=True, stable=True)
-    before = ordered.double().cumsum(dim=-1) - ordered
-    inside = before < top_p * ordered.double().sum(dim=-1, keepdim=True)
-    inside[:, 0] = True
-    return torch.zeros_like(weights).scatter_(1, indices, ordered * inside)
+    """The fewest likeliest tokens whose probability reaches top_p (arXiv:1904.09751, eq. 2).
+
+    Of equal ones the first. Sorting 49,152 tokens of 32 rows takes 0.3 s, finding the likeliest of
+    them 10 ms; nearly always those are enough.
+    """
+    limit_R1 = top_p * weights.sum(dim=-1, keepdim=True, dtype=torch.float64)
+    likeliest_RK = weights.topk(min(NUCLEUS_TOKENS, weights.shape[1]), dim=-1).values
+    if likeliest_RK.shape[1] < weights.shape[1]:
+        short_R = likeliest_RK.sum(dim=-1, dtype=torch.float64) < limit_R1[:, 0]
+        if short_R.any():
+            kept = torch.empty_like(weights)
+            whole = weights[short_R].sort(dim=-1, descending=True).values
+            kept[short_R] = _first_reaching(weights[short_R], whole, limit_R1[short_R])
+            kept[~short_R] = _first_reaching(
+                weights[~short_R], likeliest_RK[~short_R], limit_R1[~short_R]
+            )
+            return kept
+    return _first_reaching(weights, likeliest_RK, limit_R1)
+
+
+def _first_reaching(weights: Tensor, ordered_RK: Tensor, limit_R1: Tensor) -> Tensor:
+    """`weights` without those behind the first of `ordered_RK` whose sum reaches the limit."""
+    before_RK = ordered_RK.double().cumsum(dim=-1) - ordered_RK
+    num_kept_R1 = (before_RK < limit_R1).sum(dim=-1, keepdim=True).clamp_(min=1)
+    least_R1 = ordered_RK.gather(1, num_kept_R1 - 1)
+    above = weights > least_R1
+    equal = weights == least_R1
+    places_R1 = num_kept_R1 - above.sum(dim=-1, keepdim=True)
+    if bool((equal.sum(dim=-1, keepdim=True) > places_R1).any()):
+        equal &= equal.cumsum(dim=-1) <= places_R1
+    return weights * (above | equal)
 
 
 def invert(weights_RV: Tensor, uniform_R: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from aha.pipeline.files import disk_full_named, read_json, write_json
 from aha.pipeline.stage import Stage
 
 FORMAT_VERSION = 1
-PACKAGES = ("aha-rl", "torch", "numpy", "safetensors", "tokenizers", "pydantic")
+PACKAGES = ("aha-rl", "torch", "numpy", "safetensors", "tokenizers", "pydantic", "math-verify")
 Status = Literal["running", "done", "failed", "stopped", "interrupted"]
 
 

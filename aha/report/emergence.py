@@ -42,6 +42,8 @@ Groups = list[list[Observed]]
 Table = dict[str, Any]
 Titled = tuple[str, list[list[str]]]
 WHOLE = "all steps"
+TOLD = ("forbidden - free", "forced - resumed")
+"""What the terminal says of a run."""
 FEWEST = 3
 """A point of a curve rests on so many problems at least."""
 NOTE = (
@@ -102,7 +104,7 @@ def emergence_section(run: RunData, survey: Survey) -> str:
 
 def emergence_lines(run: RunData) -> list[str]:
     """For the terminal: what `aha emergence --causal` has measured, a line a difference."""
-    rows = [row for row in _difference_rows(run.emergence)[1:] if " - " in row[0]]
+    rows = [row for row in _difference_rows(run.emergence) if row[0] in TOLD]
     return [f"reflection, {name}: pass@1 {change} (p {p})" for name, change, p, *_ in rows]
 
 

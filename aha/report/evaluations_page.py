@@ -29,15 +29,22 @@ from aha.report.evaluations import (
 from aha.report.formats import PLUS_MINUS, format_value
 from aha.report.markup import visible
 from aha.report.page import MAX_PAGE_BYTES, flatten
-from aha.report.samples import inert, sample_json
+from aha.report.samples import (
+    BYTES_PER_CHAR,
+    BYTES_PER_SAMPLE,
+    MAX_SAMPLE_CHARS,
+    inert,
+    sample_json,
+)
 from aha.report.shell import BASE_SCRIPTS, fill_shell
 from aha.report.survey import Located
 from aha.report.tags import escape, section
 from aha.rewards.reflection import find_reflection_words
 
-MAX_SHOWN_SAMPLES = 16
-"""Of one problem and one model; the grid shows the verdicts of all."""
-MAX_QUESTION_CHARS, MAX_LISTED_CHARS = 2_000, 72
+SHOWN_SAMPLES = (16, 8, 4, 2)
+"""Of one problem and one model: the first of these with which all problems fit on the page, else
+the last. The grid shows the verdicts of all."""
+MAX_QUESTION_CHARS, MAX_LISTED_CHARS, LISTED_CHARS = 2_000, 72, 120_000
 MAX_SAMPLE_CHARS_READ = 200_000
 TILE_FIGURES = ("pass", "cons", "length_tokens", "truncated", "unscored")
 NAV = {
@@ -105,11 +112,13 @@ def _write(
     )
     nav = {key: shown for key, shown in NAV.items() if paper or key != "paper"}
 
-    def fill(groups: Mapping[str, str]) -> bytes:
-        return _page(heading, f"{how_taken(results[0])}.", nav, main, _data(results, names, groups))
+    def fill(groups: Mapping[str, str], limit: int) -> bytes:
+        data = _data(results, names, groups, limit)
+        return _page(heading, f"{how_taken(results[0])}.", nav, main, data)
 
-    budget = max(0, max_bytes - len(fill({})))
-    path.write_bytes(fill(dict(_fitting(results, budget))))
+    budget = max(0, max_bytes - len(fill({}, SHOWN_SAMPLES[0])))
+    limit = _samples_that_fit(results, budget)
+    path.write_bytes(fill(dict(_fitting(results, budget, limit)), limit))
     return path
 
 
@@ -127,16 +136,20 @@ def _page(heading: str, lead: str, nav: Mapping[str, str], main: str, data: str)
     )
 
 
-def _data(results: Sequence[Result], names: Sequence[str], groups: Mapping[str, str]) -> str:
+def _data(
+    results: Sequence[Result], names: Sequence[str], groups: Mapping[str, str], limit: int
+) -> str:
     """What the script draws: the verdicts of all problems, the texts of those in `groups`."""
-    problems = [_outcome(number, pair) for number, pair in enumerate(_pairs(results))]
+    pairs = _pairs(results)
+    chars = min(MAX_LISTED_CHARS, LISTED_CHARS // max(1, len(pairs)))
+    problems = [_outcome(number, pair, chars) for number, pair in enumerate(pairs)]
     left_out = len(problems) - len(groups)
     note = f"The responses to {len(groups):,} of {len(problems):,} problems are on this page, "
-    note += f"at most {MAX_SHOWN_SAMPLES} of each; the result file holds all."
+    note += f"at most {limit} of each; the result file holds all."
     plain = {
         "models": [visible(name) for name in names],
         "problems": problems,
-        "note": note if left_out or _is_cut(results) else "",
+        "note": note if left_out or _is_cut(results, limit) else "",
     }
     head = inert(json.dumps(plain, ensure_ascii=False, separators=(",", ":")))
     texts = ",".join(f"{inert(json.dumps(key))}:{group}" for key, group in groups.items())
@@ -149,13 +162,12 @@ def _pairs(results: Sequence[Result]) -> list[tuple[ProblemResult | None, ...]]:
     return [(p, *(other.get(p.id) for other in others)) for p in results[0].problems]
 
 
-def _outcome(number: int, pair: Sequence[ProblemResult | None]) -> dict[str, Any]:
+def _outcome(number: int, pair: Sequence[ProblemResult | None], chars: int) -> dict[str, Any]:
     first = pair[0]
     assert first is not None
     return {
         "key": str(number),
-        "id": visible(first.id),
-        "question": visible(first.question[:MAX_LISTED_CHARS]),
+        "question": visible(first.question[:chars]) + " ..." * (len(first.question) > chars),
         "marks": ["".join(map(_mark, p.samples)) if p else "" for p in pair],
     }
 
@@ -164,15 +176,31 @@ def _mark(sample: SampleResult) -> str:
     return "u" if not sample.is_scored else "1" if sample.is_correct else "0"
 
 
-def _is_cut(results: Sequence[Result]) -> bool:
-    return any(len(p.samples) > MAX_SHOWN_SAMPLES for result in results for p in result.problems)
+def _is_cut(results: Sequence[Result], limit: int) -> bool:
+    return any(len(p.samples) > limit for result in results for p in result.problems)
 
 
-def _fitting(results: Sequence[Result], budget: int) -> Iterator[tuple[str, str]]:
+def _samples_that_fit(results: Sequence[Result], budget: int) -> int:
+    """How many responses to each problem may be on the page, by a guess at their size."""
+    problems = [problem for result in results for problem in result.problems]
+    for limit in SHOWN_SAMPLES:
+        shown = (sample for problem in problems for sample in problem.samples[:limit])
+        chars = sum(BYTES_PER_SAMPLE + _bytes(sample.text) for sample in shown)
+        if chars + sum(2 * len(_shortened(p.question)) for p in problems) <= budget:
+            return limit
+    return SHOWN_SAMPLES[-1]
+
+
+def _bytes(text: str) -> float:
+    return BYTES_PER_CHAR * min(len(text), MAX_SAMPLE_CHARS)
+
+
+def _fitting(results: Sequence[Result], budget: int, limit: int) -> Iterator[tuple[str, str]]:
     """(number, JSON) of the problems whose texts fit, the most telling first."""
     pairs = _pairs(results)
     for number in _telling(pairs):
-        group = inert(json.dumps(_group(pairs[number]), ensure_ascii=False, separators=(",", ":")))
+        whole = _group(pairs[number], limit)
+        group = inert(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
         budget -= len(group.encode("utf-8", "replace")) + len(str(number)) + 4
         if budget < 0:
             return
@@ -195,15 +223,16 @@ def _share(problem: ProblemResult) -> float:
     return problem.num_correct / max(1, len(problem.scored))
 
 
-def _group(pair: Sequence[ProblemResult | None]) -> dict[str, Any]:
+def _group(pair: Sequence[ProblemResult | None], limit: int) -> dict[str, Any]:
     first = pair[0]
     assert first is not None
     return {
+        "id": visible(first.id),
         "question": visible(_shortened(first.question)),
         "gold": visible(_shortened(first.gold)),
         "language": visible(first.language),
         "prompts": [visible(_shortened(p.prompt)) if p else "" for p in pair],
-        "samples": [_samples(problem) if problem else [] for problem in pair],
+        "samples": [_samples(problem, limit) if problem else [] for problem in pair],
     }
 
 
@@ -211,8 +240,8 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_QUESTION_CHARS else text[:MAX_QUESTION_CHARS] + " ..."
 
 
-def _samples(problem: ProblemResult) -> list[dict[str, Any]]:
-    shown = enumerate(problem.samples[:MAX_SHOWN_SAMPLES])
+def _samples(problem: ProblemResult, limit: int) -> list[dict[str, Any]]:
+    shown = enumerate(problem.samples[:limit])
     return [sample_json(_row(problem, i, s), Located([], 0)) for i, s in shown]
 
 

@@ -313,11 +313,6 @@ class SftConfig(Config):
     grad_clip: float | None = Field(
         1.0, gt=0, le=1e6, description="largest gradient norm of an update; none: unlimited"
     )
-    spread_unseen: Fraction = Field(
-        0.0,
-        description="noise, as a share of their length, on embeddings that are all but equal: "
-        "of tokens that pre-training never saw",
-    )
     validation_fraction: Fraction = Field(
         0.02, description="of the prompts, held back for the validation loss; 0: none"
     )

@@ -83,7 +83,7 @@ def weight_bytes(model: nn.Module) -> int:
 
 
 def trained_bytes(model: nn.Module) -> TensorBytes:
-    """Of a model with its gradients; AdamW's moments, and its copy of bfloat16 weights, are float32."""
+    """Of a model, its gradients and AdamW's float32 moments, with its copy of bfloat16 weights."""
     weights, parameters = weight_bytes(model), list(model.parameters())
     exact = 4 * sum(p.numel() for p in parameters)
     copies = 0 if exact == weights else exact

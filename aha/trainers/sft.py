@@ -33,7 +33,6 @@ from aha.trainers.sft_data import (
     show_mask,
 )
 from aha.trainers.suites import are_due, suite_metrics
-from aha.trainers.unseen_tokens import spread
 from aha.trainers.update import clip_gradient
 
 
@@ -94,9 +93,6 @@ def build_trainer(ctx: StageContext[SftConfig]) -> Trainer:
         dtype=torch.float32,
         linear_dtype=torch.bfloat16 if config.dtype == "bfloat16" else None,
     )
-    if config.spread_unseen:
-        num_spread = spread(loaded.model, config.spread_unseen, seed=config.seed)
-        ctx.log.note(f"{num_spread:,} tokens were never seen: their embeddings are told apart")
     data = load_dataset(ctx, loaded.tokenizer, context_tokens=loaded.config.max_positions)
     num_steps = config.num_steps or config.epochs * data.steps_per_epoch
     ctx.log.note(data.sentence(num_steps))

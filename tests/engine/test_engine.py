@@ -103,6 +103,18 @@ def test_other_prompts_order_and_splits_change_nothing(backend):
     assert ids(later) == [group[2:] for group in whole]
 
 
+def test_a_response_that_is_continued_draws_what_it_would_have_drawn(backend):
+    whole = ids(soft_engine().generate(PROMPTS, FREE, samples_per_prompt=1))
+    cuts = [min(3 + i, len(group[0]) - 1) for i, group in enumerate(whole)]
+    begun = [(*p, *group[0][:n]) for p, group, n in zip(PROMPTS, whole, cuts, strict=True)]
+    rest = ids(soft_engine().generate(begun, FREE, first_positions=cuts))
+    kept = [
+        group[0][n : n + len(more[0])] for group, more, n in zip(whole, rest, cuts, strict=True)
+    ]
+    assert [more[0][: len(old)] for more, old in zip(rest, kept, strict=True)] == kept
+    assert ids(soft_engine().generate(begun, FREE)) != rest
+
+
 def test_seed_step_key_and_sample_each_change_the_draw():
     base = ids(soft_engine().generate(PROMPTS[:1], FREE, samples_per_prompt=2))
     assert base[0][0] != base[0][1]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 
 import pytest
 from rich.console import Console
@@ -152,6 +153,7 @@ def test_a_run_without_figures_has_none_of_the_paper_s(tmp_path):
     folder = FakeRun(status="running").write(tmp_path / "zero")
     info = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**info, "headline": None, "stages": []}))
+    shutil.rmtree(folder / "stages")
     assert "the paper" not in summary_text(read_run(folder))
 
 
@@ -215,10 +217,10 @@ def test_two_models_stand_side_by_side_by_problem(tmp_path):
 
 
 def test_a_page_keeps_to_its_size_and_shows_what_tells_most(tmp_path):
-    marks = ["1111"] * 40 + ["1010"] * 4 + ["0000"] * 40
-    long = sample("1", text="<think>" + "word " * 2_000 + "</think>42")
+    text = "<think>" + "word " * 1_000 + "</think>42"
     problems = tuple(
-        problem(i, m, samples=(*problem(i, m).samples[:3], long)) for i, m in enumerate(marks)
+        problem(i, "", samples=tuple(sample(mark, text=text) for mark in marks))
+        for i, marks in enumerate(["1111"] * 40 + ["1010"] * 4 + ["0000"] * 40)
     )
     path = write_result_page(
         tmp_path / "a.html", result(None, problems=problems), max_bytes=200_000
@@ -228,6 +230,18 @@ def test_a_page_keeps_to_its_size_and_shows_what_tells_most(tmp_path):
     assert len(data["problems"]) == 84 and 4 < len(data["groups"]) < 84
     assert {"40", "41"} <= set(data["groups"])  # right and wrong: the most telling
     assert f"{len(data['groups'])} of 84" in data["note"]
+
+
+def test_fewer_responses_of_each_problem_where_they_are_long(tmp_path):
+    long = sample("1", text="<think>" + "word " * 1_000 + "</think>42")
+    problems = tuple(problem(i, "", samples=(long,) * 16) for i in range(10))
+    path = write_result_page(
+        tmp_path / "a.html", result(None, problems=problems), max_bytes=500_000
+    )
+    _, data = read_page(path.read_bytes())
+    assert path.stat().st_size <= 500_000
+    assert [len(g["samples"][0]) for g in data["groups"].values()] == [2] * 10
+    assert "10 of 10 problems" in data["note"] and "at most 2 of each" in data["note"]
 
 
 def test_no_more_than_sixteen_responses_of_a_problem_are_embedded(tmp_path):

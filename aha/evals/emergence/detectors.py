@@ -17,7 +17,10 @@ MAX_TEXT_CHARS = 100_000
 MAX_SENTENCE_CHARS = 1_000
 """Of a longer sentence (a formula, a degenerate repetition) only the beginning is read."""
 
-_SENTENCE = re.compile(r"(?:[^.!?。！？；\n]|\.(?=\d)|(?<=\be)\.|[.!?](?=[0-9A-Za-z)]))+[.!?。！？；]*")
+_SENTENCE = re.compile(
+    r"(?:[^.!?\u3002\uff01\uff1f\uff1b\n]|\.(?=\d)|(?<=\be)\.|[.!?](?=[0-9A-Za-z)]))+"
+    r"[.!?\u3002\uff01\uff1f\uff1b]*"
+)
 _RULES = tuple((name, re.compile("|".join(PATTERNS[name]), re.IGNORECASE)) for name in BEHAVIOURS)
 
 

@@ -45,6 +45,9 @@ PATTERNS: dict[Behaviour, tuple[str, ...]] = {
         r"|\bsame as before\b",
         r"\b(?:this|that|it)\b.{0,20}\b(?:confirms|aligns with|agrees with)\b"
         r"|\bindeed (?:gives?|equals?)\b",
+        r"\b(?:are|is) there (?:any|a) (?:other|scenario|chance|possibility|way|case)\b.*\?",
+        r"^\W*(?:re-?calculating|re-?computing|re-?checking)\b|\bconfirming that\b",
+        r"\b(?:leads?|comes?) to the same (?:result|answer|conclusion)\b|确保[^。]{0,4}没有",
         r"\bdid (?:i|we) (?:mis\w+|make|miss|forget|get)\b",
         r"^\W*(?:(?:wait|now|so|ok|okay),?\s+)?(?:check"
         r"|checking|verify|verifying|verification)\b\s*"
@@ -54,12 +57,12 @@ PATTERNS: dict[Behaviour, tuple[str, ...]] = {
         r"\bdoes (?:that|this|it) (?:work|hold|make sense|match|add up|fit)\b",
         r"\b(?:this|that|it|which|both|they|all|everything|roots|values|results?|answers?)\b.{0,20}"
         r"\b(?:match(?:es)? (?:the|my|our|his|her|what)"
-        r"|checks? out|adds? up|agrees? with|add up)\b",
+        r"|checks? out|adds? up(?! to)|agrees? with|add up(?! to))\b",
         rf"\b(?:that|this|it|everything|all) (?:all )?(?:seems?|looks?|sounds?) (?:to be )?{_OK}\b",
         rf"\b(?:calculations?|approach|answer|result"
         rf"|reasoning|work)\b.{{0,20}}\b(?:is|was|are|were|be"
         rf"|seems?|looks?) (?:indeed )?{_OK}\b|\b(?:calculations?|results?) (?:still )?holds?\b",
-        r"\b(?:both|all) (?:methods|approaches|ways|results)\b"
+        r"\b(?:both|all) (?:methods|approaches|ways)\b"
         r"|\b(?:does|do)(?:n't| not) make sense\b",
         r"\bas (?:required|wanted|expected|desired)\b",
         r"\bwant (?:-?\d+)\s*:",

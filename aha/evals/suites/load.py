@@ -114,7 +114,7 @@ def _own(task: Task) -> Suite:
 
 
 def _near(reference: str) -> str:
-    names = [*SUITES, *EMBEDDED]
+    names = {*SUITES, *EMBEDDED}
     near = nearest(reference, names)
     known = f"known: {', '.join(sorted(names))}; or a .jsonl or .py file, hub:owner/name"
     return f"did you mean {near!r}?" if near else known

@@ -62,7 +62,9 @@ def _problem(entry: Entry, row: SourceRow) -> Problem | None:
         problem = row_of(entry.name, SourceRow(row.where, kept), Fields()).problem
     except UserError as error:
         raise UserError(_placed(row, error.message), hint=_columns(entry, row)) from error
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except KeyError as error:
+        raise UserError(f"{row.where}: no column {error}", hint=_columns(entry, row)) from error
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise UserError(
             f"{row.where}: not a row of the suite {entry.name!r}: {type(error).__name__} {error}",
             hint=_columns(entry, row),

@@ -108,7 +108,7 @@ class Outcomes {
     const shown = problem || this.chosen;
     if (!shown) { this.caption.textContent = "Point at a column to see its problem; click to read the responses."; return; }
     const counts = shown.marks.map((marks, model) => (PAIRED ? `${DATA.models[model]} ${count(marks)}` : count(marks)));
-    this.caption.textContent = `${shown.question}${shown.question.length >= 72 ? " …" : ""} – ${counts.join(", ")}`;
+    this.caption.textContent = `${shown.question} – ${counts.join(", ")}`;
   }
   open(problem) {
     if (!problem) return;
@@ -193,7 +193,7 @@ class Reader {
     return el("div", { class: "side" }, el("h3", {}, DATA.models[model], el("span", { class: "soft" }, ` – ${count(problem.marks[model])}`)), list);
   }
   heading(problem, group) {
-    const facts = [["gold", group.gold], PAIRED ? null : ["right", count(problem.marks[0])], ["language", group.language], ["id", problem.id]].filter((fact) => fact && fact[1]);
+    const facts = [["gold", group.gold], PAIRED ? null : ["right", count(problem.marks[0])], ["language", group.language], ["id", group.id]].filter((fact) => fact && fact[1]);
     const prompts = group.prompts.every((prompt) => prompt === group.prompts[0]) ? group.prompts.slice(0, 1) : group.prompts;
     return el("div", { class: "card question" }, el("div", { class: "q", dir: "auto" }, group.question),
       el("dl", {}, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),

@@ -85,6 +85,8 @@ def _ends_sentence(text: str, stop: re.Match[str], end: int) -> bool:
     word = _word_before(text, stop.start())
     if word.lower() in _ABBREVIATIONS:
         return _next_letter(text, end).isupper()
+    if word.isdigit():  # "1. then" numbers an item
+        return not _next_letter(text, end).islower()
     is_initial = len(word) == 1 and word.isalpha() and word.isupper() and word != "I"
     return not is_initial and word.lower() not in _TITLES
 

@@ -153,9 +153,11 @@ THOUGHTS: dict[Kind, dict[Language, str]] = {
     "fact": {"en": " One more.", "zh": "加一。"},
     "writing": {"en": " I have to write a line.", "zh": "要写一句话。"},
     "translation": {"en": " I say hello.", "zh": "要问好。"},
-    "how_to": {"en": " Is this good or bad?", "zh": "这是好事还是坏事？"},
+    "how_to": {"en": " It is right.", "zh": "正确。"},
 }
 """Short, and none at all where a greeting or a name is all that is asked for."""
+HARM_THOUGHT: dict[Language, str] = {"en": " It is wrong.", "zh": "不对。"}
+"""Before a reply to a request that asks for harm: the thought decides, in words the base knows."""
 
 ASSISTANT_KINDS: dict[Kind, float] = {
     "greeting": 0.2,
@@ -201,7 +203,7 @@ def _how_to(rng: random.Random, language: Language) -> Said:
         _framed(question, language, rng),
         content.format(**fields),
         detail,
-        THOUGHTS["how_to"][language],
+        HARM_THOUGHT[language] if harmful else THOUGHTS["how_to"][language],
         "how_to",
         language,
         harmful,

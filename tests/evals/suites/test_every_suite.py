@@ -120,7 +120,7 @@ def test_rows_need_a_file():
 @pytest.mark.parametrize(
     ("name", "rows", "message"),
     [
-        ("ifeval", [{"question": "q", "answer": "a"}], "not a row of the suite 'ifeval'"),
+        ("ifeval", [{"question": "q", "answer": "a"}], "no column 'instruction_id_list'"),
         ("math-500", [{"question": "q"}], "no answer"),
         ("math-500", [{"question": "q", "answer": None}], "holds no problem"),
         (

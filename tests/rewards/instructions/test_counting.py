@@ -22,6 +22,7 @@ from aha.rewards.instructions.counting import (
         ("Version 3.5 costs 1.000 euros.", 1),
         ("Well... maybe. No... Yes.", 3),
         ("1. First\n2. Second", 3),
+        ("1. first\n2. second", 1),
         ("A heading\n\nand a line", 1),
         ("你好。我们走吧！好吗？", 3),
         ("Wait?! Now.", 2),
