@@ -54,22 +54,10 @@ def command(
     With --causal the model is sampled too. Killed at any moment, the same command goes on.
     """
     path = _existing(target)
-    found: dict[str, Any] = {"format_version": FORMAT_VERSION, "kind": KIND}
     run = _run_of(path)
-    if run is not None:
-        found["samples"] = _of_run(run)
-    elif path is not None and path.is_file():
-        found["samples"] = _of_result(path)
-    elif not causal:
-        raise UserError(
-            f"{target} is neither a run nor a result of aha eval",
-            hint="for a model folder add --causal and --suite",
-        )
+    found = {"format_version": FORMAT_VERSION, "kind": KIND, **_samples(target, path, run, causal)}
     if causal:
-        from aha.config import build
-        from aha.evals.emergence.causal import CausalConfig
-
-        asked = {
+        config = {
             "suite": suite or _trained_on(run),
             "data": data,
             "problems": problems,
@@ -82,7 +70,6 @@ def command(
             "seed": seed,
             "dtype": dtype,
         }
-        config = build(CausalConfig, asked)
         out = out or _default_out(run)
         found |= _measured(target, config, out)
     if out is not None:
@@ -91,6 +78,20 @@ def command(
         print(json.dumps(found, ensure_ascii=False))
     else:
         _print(found)
+
+
+def _samples(target: str, path: Path | None, run: "RunData | None", causal: bool) -> dict[str, Any]:
+    """The analysis of what has been sampled; nothing for a model folder, which is only measured."""
+    if run is not None:
+        return {"samples": _of_run(run)}
+    if path is not None:
+        return {"samples": _of_result(path)}
+    if causal:
+        return {}
+    raise UserError(
+        f"{target} is neither a run nor a result of aha eval",
+        hint="for a model folder add --causal and --suite",
+    )
 
 
 def _existing(target: str) -> Path | None:
@@ -144,11 +145,13 @@ def _default_out(run: "RunData | None") -> Path:
     return run.path / FILE
 
 
-def _measured(target: str, config: Any, out: Path) -> dict[str, Any]:
+def _measured(target: str, table: dict[str, Any], out: Path) -> dict[str, Any]:
+    from aha.config import build
+    from aha.evals.emergence.causal import CausalConfig
     from aha.evals.emergence.run import run_causal
     from aha.pipeline.progress import Progress
 
-    out.parent.mkdir(parents=True, exist_ok=True)
+    config = build(CausalConfig, table)
     return run_causal(target, config, _journal(out), Progress().note)
 
 

@@ -46,12 +46,16 @@ def command(
     engine: Annotated[
         str, typer.Option(help="local or vllm, for models on this machine.")
     ] = "local",
-    dtype: Annotated[str, typer.Option(help="Of the weights: float32 or bfloat16.")] = "float32",
+    dtype: Annotated[
+        str | None, typer.Option(help="float32 or bfloat16. [float32; vllm: the model's]")
+    ] = None,
     judge: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="Grades what rules cannot: endpoint:URL#MODEL."),
     ] = None,
-    ranks: Annotated[int | None, typer.Option(help="Processes. [one a core]")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(help="Processes [one a core], or requests at once. [16]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="[evals/SUITE-MODEL.json]")
     ] = None,

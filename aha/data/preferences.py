@@ -236,8 +236,16 @@ class EmbeddedJudge:
     """The embedded world, which knows what a good reply to its own prompts is."""
 
     def other_replies(self, problem: Problem, rng: random.Random) -> list[str]:
-        """What another assistant said: of any quality, so that the judge sees bad ones too."""
-        return [said_of(problem).reply(rng.choice(list(QUALITY_POINTS)))]
+        """What other assistants said: of any quality, so that the judge sees bad ones too.
+
+        To a request always an answer, a refusal and advice as if it were harmless: only who reads
+        the request can tell which of them is good, and refusing everybody does not pay.
+        """
+        said = said_of(problem)
+        drawn = said.reply(rng.choice(list(QUALITY_POINTS)))
+        if said.kind != "how_to":
+            return [drawn]
+        return [said.reply("full"), said.reply("refusal"), said.evasion]
 
     def other_responses(self, one: Answered) -> list[str]:
         """Two that help with harm, where the prompt asks for it: the model's own seldom do.

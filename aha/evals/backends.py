@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aha.chat.grammar import THINK_OPEN, ends_in_open_think
-from aha.engine.types import Completion, SamplingParams
+from aha.engine.types import Completion, EngineStats, SamplingParams
 from aha.errors import UserError
 from aha.pipeline.endpoints import is_endpoint
 
@@ -28,7 +28,12 @@ UNIT_ROWS = 32
 SMALL_UNIT_ROWS = 256
 SMALL_PARAMETERS = 2**25
 GPU_UNIT_ROWS = 1_024
+REQUESTS_AT_ONCE = 16
+SLOWEST_TOKENS_PER_SECOND = 5
+"""Of a server that is waited for: a response of 32,768 tokens may take almost two hours."""
 MOST_SEEDS = 2**31 - 1
+Tell = Callable[[str], None]
+"""Takes a line about the batch that is being drawn; may be called often."""
 Place = tuple[int, int]
 """Of a response: the number of its problem, and its own among the responses to that problem."""
 
@@ -58,7 +63,9 @@ class Backend(Protocol):
     def prompt(self, question: str) -> str:
         """What the model is given for a question."""
 
-    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+    def sample(
+        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+    ) -> Iterator[list[Response]]:
         """The responses in these places to all problems' prompts, in batches in any order."""
 
 
@@ -106,11 +113,18 @@ class LocalBackend:
     def prompt(self, question: str) -> str:
         return self.prompter.text(question)
 
-    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+    def sample(
+        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+    ) -> Iterator[list[Response]]:
         """One batch: the places of each problem are neighbours, so its prompt is read once.
 
         A prompt that does not fit into the model's context gets empty responses, cut off at 0.
         """
+
+        def on_progress(stats: EngineStats) -> None:  # on every rank: it may change the rounding
+            speed = f"{stats.tokens_per_second:.0f} tokens/s"
+            tell(f"{stats.num_done} of {stats.num_rows} responses of a batch, {speed}")
+
         drawn: list[Response] = []
         for samples, problems in _alike(places):
             ids = {problem: self._encode(prompts[problem]) for problem in problems}
@@ -122,6 +136,7 @@ class LocalBackend:
                 samples_per_prompt=len(samples),
                 prompt_keys=fitting,
                 first_sample=samples.start,
+                on_progress=on_progress,
             )
             found = dict(zip(fitting, groups, strict=True))
             nothing = [Completion((), (), "", "length")] * len(samples)
@@ -151,7 +166,9 @@ class EndpointBackend:
     def prompt(self, question: str) -> str:
         return question
 
-    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+    def sample(
+        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+    ) -> Iterator[list[Response]]:
         def ask(place: Place) -> Response:
             message = {"role": "user", "content": prompts[place[0]]}
             seed = place_seed(self.seed, place)
@@ -207,7 +224,9 @@ class VllmBackend:
     def prompt(self, question: str) -> str:
         return self.prompter.text(question)
 
-    def sample(self, prompts: Sequence[str], places: Sequence[Place]) -> Iterator[list[Response]]:
+    def sample(
+        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+    ) -> Iterator[list[Response]]:
         tokenizer = self.prompter.tokenizer
         ids = [tokenizer.encode(prompts[problem], with_bos=True) for problem, _ in places]
         outputs = self.llm.generate(
@@ -252,17 +271,29 @@ def open_backend(
     template: str,
     params: SamplingParams,
     seed: int,
-    dtype: str,
+    dtype: str | None,
+    at_once: int | None = None,
 ) -> Backend:
-    """The backend of a model. folder: of one that lies on this machine. Raises UserError."""
-    if is_endpoint(reference):
-        from aha.engine.endpoint import Endpoint
+    """The backend of a model. Raises UserError.
 
-        # No cache of replies: another model may be served under the old name.
-        return EndpointBackend(Endpoint.parse(reference, cache=None), params, seed)
+    folder: of one that lies on this machine. at_once: requests to a server at a time.
+    """
+    if is_endpoint(reference):
+        from aha.engine.endpoint import TIMEOUT_SECONDS, Endpoint
+
+        endpoint = Endpoint.parse(
+            reference,
+            cache=None,  # another model may be served under the old name
+            most_at_once=at_once or REQUESTS_AT_ONCE,
+            timeout_seconds=max(TIMEOUT_SECONDS, params.max_new_tokens / SLOWEST_TOKENS_PER_SECOND),
+        )
+        return EndpointBackend(endpoint, params, seed)
     assert folder is not None
-    kind = VllmBackend if engine == "vllm" else LocalBackend
-    return kind.load(folder, template=template, params=params, seed=seed, dtype=dtype)
+    if engine == "vllm":
+        chosen = dtype or "auto"
+        return VllmBackend.load(folder, template=template, params=params, seed=seed, dtype=chosen)
+    chosen = dtype or "float32"
+    return LocalBackend.load(folder, template=template, params=params, seed=seed, dtype=chosen)
 
 
 def response(prompt: str, place: Place, completion: Completion) -> Response:

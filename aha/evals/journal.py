@@ -88,8 +88,12 @@ def open_journal(
 
     UserError when the one there is of other settings; is_kept False throws that away.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = take_lock(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(folder)
+    except OSError as refused:
+        message = f"{folder} cannot be written: {refused.strerror}"
+        raise UserError(message, hint="choose another --out") from None
     try:
         if is_kept and (folder / SETTINGS).exists():
             check_same(folder, read_json(folder / SETTINGS), settings)

@@ -43,9 +43,13 @@ class EvalConfig(Config):
     instruction: str | None = Field(None, description="text behind each question")
     seed: int = Field(0, ge=0, lt=2**32, description="of the responses")
     engine: Literal["local", "vllm"] = Field("local", description="for models on this machine")
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="of the weights")
+    dtype: Literal["float32", "bfloat16"] | None = Field(
+        None, description="of the weights; none: float32, in vLLM the checkpoint's"
+    )
     judge: str | None = Field(None, description="grades what rules cannot: a model or endpoint")
-    ranks: int | None = Field(None, ge=1, le=1_024, description="processes; none: one a core")
+    ranks: int | None = Field(
+        None, ge=1, le=1_024, description="processes, or requests at once; none: one a core, 16"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +230,7 @@ def _backend(config: EvalConfig, folder: Path | None) -> Backend:
         ),
         seed=config.seed,
         dtype=config.dtype,
+        at_once=config.ranks,
     )
 
 

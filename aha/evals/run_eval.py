@@ -7,7 +7,7 @@ tokens. So neither interruptions nor the number of processes show in the result.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from aha.trainers.advantage import MAX_UNSCORED_FRACTION
 
 JOB = "job.json"
 TELL_SECONDS = 2.0
+WITHIN_SECONDS = 15.0
 EVALS = Path("evals")
 Unit = Sequence[Place]
 
@@ -86,7 +87,7 @@ def draw(
     told = _Told(planned, journal, log)
     for unit in ranks.deal(ranks.broadcast(todo)):
         started = time.monotonic()
-        for batch in planned.backend.sample(planned.prompts, unit):
+        for batch in planned.backend.sample(planned.prompts, unit, told.within):
             graded = grade_batch(planned, batch)
             journal.add(graded, seconds=time.monotonic() - started)
             started = time.monotonic()
@@ -222,10 +223,10 @@ def _draw_all(planned: Plan, journal: Journal, path: Path, log: Progress) -> Non
 
 def _num_ranks(planned: Plan, num_units: int) -> int:
     """Processes: one for servers and GPUs, else one a core, as long as they fit into memory."""
-    if planned.config.ranks is not None:
-        return min(planned.config.ranks, num_units)
     if not isinstance(planned.backend, LocalBackend) or planned.backend.device != "cpu":
         return 1
+    if planned.config.ranks is not None:
+        return min(planned.config.ranks, num_units)
     assert planned.folder is not None
     size = 2 * sum(file.stat().st_size for file in planned.folder.glob("*.safetensors"))
     return min(default_ranks(num_units), max(1, (memory_bytes() or size) // max(1, 2 * size)))
@@ -247,12 +248,20 @@ class _Told:
     planned: Plan
     journal: Journal
     log: Progress
-    last: float = 0.0
+    last: float = field(default_factory=time.monotonic)
     shown: int = 0
+
+    def within(self, line: str) -> None:
+        """About a batch that takes long."""
+        now = time.monotonic()
+        if self.log.enabled and now - self.last >= WITHIN_SECONDS:
+            self.last = now
+            self.log.note(f"    {line}")
 
     def tell(self, *, is_last: bool = False) -> None:
         now = time.monotonic()
-        if not self.log.enabled or (now - self.last < TELL_SECONDS and not is_last):
+        is_due = is_last or not self.shown or now - self.last >= TELL_SECONDS
+        if not self.log.enabled or not is_due:
             return
         self.last = now
         samples = self.journal.read()

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
+from aha.config import Config
 from aha.data.config import (
     ColdStartConfig,
     GeneralConfig,
@@ -40,6 +41,9 @@ class ReasoningConfig(RecipeConfig):
     model: str = Field(min_length=1, description="base model: embedded, or a Hugging Face folder")
     algorithm: Algorithm = Field(
         "modern", description="named values of keys of the RL stages; keys you set yourself win"
+    )
+    seed: int | None = Field(
+        None, ge=0, lt=2**32, description="of every stage but the evaluation; none: each its own"
     )
     zero: GrpoConfig = Field(GrpoConfig(), description="R1-Zero: RL on the base model")
     cold_start: ColdStartConfig = Field(
@@ -113,11 +117,25 @@ def data_stage(
 
 def resolve(config: R1Config) -> R1Config:
     """Fill in what is derived: the ranks from the machine, the table's task from the training."""
+    config = seeded(config)
     ranks = config.ranks or default_ranks(config.r1.prompts_per_step)
     task = config.evaluate.task or config.r1.task
     dtype = config.evaluate.dtype or config.r1.dtype
     evaluation = config.evaluate.replace(task=task, dtype=dtype)
     return config.model_copy(update={"ranks": ranks, "evaluate": evaluation})
+
+
+def seeded(config: R1Config) -> R1Config:
+    """The run's seed in all stages that make something; models are compared on the same draws."""
+    if config.seed is None:
+        return config
+    made = {name: getattr(config, name) for name in type(config).model_fields if name != "evaluate"}
+    changed = {
+        name: stage.replace(seed=config.seed)
+        for name, stage in made.items()
+        if isinstance(stage, Config) and "seed" in type(stage).model_fields
+    }
+    return config.model_copy(update=changed)
 
 
 def sentence(config: R1Config) -> str:

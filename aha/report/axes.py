@@ -95,13 +95,13 @@ def text(
     )
 
 
-def polyline(places: Sequence[Place], color: str, number: int, *, dashed: bool = False) -> str:
-    """A line through places."""
+def polyline(places: Sequence[Place], color: str, number: int, *, dashes: str = "") -> str:
+    """A line through places. dashes: as `stroke-dasharray` has them."""
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    dashes = ' stroke-dasharray="6 4"' if dashed else ""
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     return (
         f'<path class="k{number}" d="{path}" fill="none" stroke="{color}" '
-        f'stroke-width="1.8"{dashes}/>'
+        f'stroke-width="1.8"{dashed}/>'
     )
 
 

@@ -110,18 +110,26 @@ def emergence_lines(run: RunData) -> list[str]:
 
 def titled_tables(samples: Mapping[str, Table], measured: Mapping[str, Any]) -> Iterator[Titled]:
     """Every table with its title, header first: of `emergence_summary` and of the arms."""
+    tables = [*_sample_tables(samples), *_causal_tables(measured)]
+    yield from ((title, rows) for title, rows in tables if len(rows) > 1)
+
+
+def _sample_tables(samples: Mapping[str, Table]) -> Iterator[Titled]:
     ends = {label: part for label, part in samples.items() if label != WHOLE and part["responses"]}
-    whole = samples.get(WHOLE) or next(iter(ends.values()), None)
-    if whole is not None:
-        last = list(ends.values())[min(1, len(ends) - 1)]
-        yield "What responses show", _shown_rows(ends)
-        yield f"Accuracy with and without, {WHOLE}", _given_rows(whole)
-        yield "Length by difficulty, in the last steps", _length_rows(last)
-        yield "The first right answer inside the thought", _position_rows(ends)
-    if "arms" in measured:
-        yield f"Reflection forbidden and forced, {measured.get('suite')}", _arm_rows(measured)
-        yield "What that changes", _difference_rows(measured)
-        yield "What becomes of responses", _moved_rows(measured)
+    if not ends:
+        return
+    whole = samples.get(WHOLE)
+    last = list(ends.values())[1 if whole else 0]
+    yield "What responses show", _shown_rows(ends)
+    yield f"Accuracy with and without{f', {WHOLE}' if whole else ''}", _given_rows(whole or last)
+    yield f"Length by difficulty{', in the last steps' if whole else ''}", _length_rows(last)
+    yield "The first right answer inside the thought", _position_rows(ends)
+
+
+def _causal_tables(measured: Mapping[str, Any]) -> Iterator[Titled]:
+    yield f"Reflection forbidden and forced, {measured.get('suite')}", _arm_rows(measured)
+    yield "What that changes", _difference_rows(measured)
+    yield "What becomes of responses", _moved_rows(measured)
 
 
 def _shown_rows(ends: Mapping[str, Table]) -> list[list[str]]:

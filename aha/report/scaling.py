@@ -20,7 +20,7 @@ from aha.report.tags import escape, section, table
 Row = Mapping[str, Any]
 HEIGHT = 520
 TOP, BOTTOM = 74, 450
-LEGEND_WIDTH = 270
+LEGEND_WIDTH = 300
 PANEL_WIDTH = 620
 TRAIN_WIDTH = 330
 NUM_COLORS = 8
@@ -126,7 +126,8 @@ def _training_panel(training: Row, y: Axis) -> list[str]:
     x = step_axis([row[0] for row in points], left=66, right=TRAIN_WIDTH - 16)
     color = _palette()[0]
     places = [(x.at(step), y.at(value)) for step, value, *_ in points]
-    parts = Frame(x, y).draw("train steps", "while training: pass@1")
+    task = training["metric"].removeprefix("eval/").removesuffix("/pass@1")
+    parts = Frame(x, y).draw("train steps", f"pass@1 on {task} in training")
     parts.append(polyline(places, color, 0))
     for (across, up), (_, value, error) in zip(places, points, strict=True):
         parts.append(error_bar(across, y.at(value - error), y.at(value + error), color, 0))
@@ -136,13 +137,16 @@ def _training_panel(training: Row, y: Axis) -> list[str]:
 
 def _tokens_panel(result: Row, y: Axis, *, left: float, right: float) -> list[str]:
     x = log_axis([point["tokens"] for point in result["points"]], left=left, right=right)
-    parts = Frame(x, y).draw("tokens spent on a problem (log scale)", "at test time")
+    parts = Frame(x, y).draw(
+        "tokens spent on a problem (log scale)", f"accuracy on {result['suite']} at test time"
+    )
     for index, (name, points) in enumerate(curves(result).items()):
         oracle = bool(points[0]["oracle"])
         number = ORACLE_COLOR if oracle else _color_of(index)
         color, shape = _palette()[number], index
+        dashes = "6 4" if oracle else "2 3" if index >= NUM_COLORS - 1 else ""
         places = [(x.at(point["tokens"]), y.at(point["accuracy"])) for point in points]
-        parts.append(polyline(places, color, number, dashed=oracle))
+        parts.append(polyline(places, color, number, dashes=dashes))
         for (across, up), point in zip(places, points, strict=True):
             low, high = (point["accuracy"] + sign * point["stderr"] for sign in (-1, 1))
             tip = f"{name}={point['size']}: {point['tokens']:,.0f} tokens, "
@@ -150,7 +154,10 @@ def _tokens_panel(result: Row, y: Axis, *, left: float, right: float) -> list[st
             bar = error_bar(across, y.at(low), y.at(high), color, number)
             spot = mark(across, up, color, number, shape)
             parts.append(f"<g><title>{escape_text(tip)}</title>{bar}{spot}</g>")
-        parts += _legend_entry(points[0], right + 24, TOP + 8 + 30 * index, color, number, shape)
+        at, up = right + 24, TOP + 8 + 30 * index
+        parts.append(polyline([(at, up), (at + 24, up)], color, number, dashes=dashes))
+        parts.append(mark(at + 12, up, color, number, shape))
+        parts.append(text(at + 32, up + 4, points[0]["title"]))
     return parts
 
 
@@ -158,11 +165,6 @@ def _color_of(index: int) -> int:
     """Colours in turn, the grey of the ceiling left out."""
     others = [number for number in range(NUM_COLORS) if number != ORACLE_COLOR]
     return others[index % len(others)]
-
-
-def _legend_entry(point: Row, x: float, y: float, color: str, number: int, shape: int) -> list[str]:
-    line = polyline([(x, y), (x + 24, y)], color, number, dashed=bool(point["oracle"]))
-    return [line, mark(x + 12, y, color, number, shape), text(x + 32, y + 4, point["title"])]
 
 
 def _palette() -> tuple[str, ...]:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from aha.chat.grammar import THINK_CLOSE, THINK_OPEN, ends_in_open_think
 from aha.chat.templates import render_prompt
 from aha.model.reward_model import RewardModel
 from aha.model.tokenizer import Tokenizer
+from aha.rewards.response import form_of
 
 
 def text_ids(
@@ -15,8 +17,21 @@ def text_ids(
 ) -> list[int]:
     """Prompt, text and end of text as token ids; what is too long loses its beginning."""
     prompt = render_prompt(template, question, tokenizer)
+    if form_of(template) == "think" and tokenizer.token_to_id(THINK_OPEN) is not None:
+        text = with_thinking(text, opened=ends_in_open_think(prompt))
     ids = [*tokenizer.encode(prompt + text, with_bos=True), *tokenizer.eos_token_ids[:1]]
     return ids[-max_tokens:]
+
+
+def with_thinking(text: str, *, opened: bool) -> str:
+    """A summary alone behind an empty thought; a response with thinking as it is.
+
+    Where a model begins to think it has made up its mind about the prompt: a reward model with its
+    body finds there what it would otherwise have to learn from the pairs.
+    """
+    if THINK_CLOSE in text:
+        return text
+    return f"{'' if opened else THINK_OPEN}{THINK_CLOSE} {text}"
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

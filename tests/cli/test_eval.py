@@ -91,6 +91,13 @@ def test_mistakes_are_two_lines(in_tmp_path, run, arguments, message, hint):
     assert list(in_tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_told(in_tmp_path, run):
+    (in_tmp_path / "file").write_text("")
+    status, _, err = run(*asked(in_tmp_path, "--out", "file/r.json"))
+    assert status == 2
+    assert "cannot be written" in err
+
+
 def test_a_file_that_is_no_result_is_not_graded(in_tmp_path, run):
     (in_tmp_path / "r.json").write_text('{"kind": "evaluation", "format_version": 9}')
     status, _, err = run("--regrade", "r.json")

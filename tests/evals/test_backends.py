@@ -1,5 +1,9 @@
 """Evaluations through a server: every response asked for once, kept at once, graded as text."""
 
+import sys
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from aha.errors import UserError
@@ -59,6 +63,16 @@ def test_the_same_seed_asks_the_same_and_gives_the_same_bytes(tmp_path):
     assert len(server.bodies) == 48  # no reply of another day is taken for the model's
 
 
+def test_several_requests_run_at_once_but_no_more_than_asked_for(tmp_path):
+    def slowly(body):
+        time.sleep(0.01)
+        return answer(body)
+
+    with ChatServer(slowly) as server:
+        evaluated(tmp_path, server, ranks=3)
+    assert server.most_at_once == 3
+
+
 def test_a_server_that_fails_half_way_loses_nothing(tmp_path):
     served = []
 
@@ -93,6 +107,47 @@ def test_a_question_too_long_for_the_server_counts_as_cut_off(tmp_path):
         result = evaluated(tmp_path, server, problems=2, samples=1)
     assert result.metrics["truncated"].value == 1.0
     assert result.main.value == 0.0
+
+
+def test_vllm_is_asked_by_its_public_names(tmp_path, monkeypatch):
+    """A stand-in for the package: what it is given, and that its answers find their places."""
+    asked = []
+
+    class SamplingParams(dict):
+        def __init__(self, **values):
+            super().__init__(values)
+
+    class LLM:
+        def __init__(self, model, dtype, seed):
+            asked.append((model, dtype, seed))
+
+        def generate(self, prompts, params, *, use_tqdm):
+            asked.append((prompts, params))
+            return [
+                self.output(prompt, one["seed"])
+                for prompt, one in zip(prompts, params, strict=True)
+            ]
+
+        def output(self, prompt, seed):
+            ids = [*prompt["prompt_token_ids"], seed % 5]
+            text = "abcdefgh"[ids[0] - 2]
+            finished = SimpleNamespace(text=text, token_ids=ids, finish_reason="length")
+            return SimpleNamespace(outputs=[finished])
+
+    fake = SimpleNamespace(LLM=LLM, SamplingParams=SamplingParams, __version__="0.0-fake")
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    config = tiny_eval(tmp_path, engine="vllm", seed=7)
+    result = run(config, out=tmp_path / "r.json", log=SILENT)
+    assert result.engine == {"name": "vllm", "version": "0.0-fake", "dtype": "auto"}
+    assert asked[0] == (config.model, "auto", 7)
+    prompts, params = asked[1]
+    assert len(prompts) == len({one["seed"] for one in params}) == 24
+    assert prompts[4] == {"prompt_token_ids": [3, 11]}  # "b 1"
+    shared = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 6, "stop_token_ids": [0]}
+    assert all(one == {**shared, "seed": one["seed"]} for one in params)
+    letters = [p.question[0] for p in result.problems]
+    assert [{s.text for s in p.samples} for p in result.problems] == [{x} for x in letters]
+    assert {s.length_tokens for p in result.problems for s in p.samples} == {3}
 
 
 def test_what_is_ready_comes_first_and_an_error_last():

@@ -92,6 +92,14 @@ def test_the_table_is_about_the_task_that_was_trained_on():
     assert "r1 50 steps of 256 responses" in RECIPE.sentence(planned()[0])
 
 
+def test_one_seed_for_all_stages_but_the_evaluation():
+    _, found = planned("seed=7")
+    seeds = {name: stage.config.seed for name, stage in found.items()}
+    assert seeds == {name: 0 if name == "evaluate" else 7 for name in found}
+    (_, before), (_, after) = planned(), planned("seed=0")
+    assert [stage.id for stage in before.values()] == [stage.id for stage in after.values()]
+
+
 def conversation(number: int) -> dict:
     """A solved problem as rejection sampling leaves it."""
     answer = {"role": "assistant", "reasoning_content": f" First {number} + 1 = {number + 1}.",

@@ -8,7 +8,9 @@ import torch
 from aha.errors import UserError
 from aha.model.hf_folder import load_model
 from aha.pipeline.testing import stage_context
+from aha.trainers.config import SftConfig
 from aha.trainers.grpo import train
+from aha.trainers.sft import train as fine_tune
 from aha.trainers.suites import are_due, curve_name, loaded, measured_during
 from aha.trainers.suites_config import SuitesConfig
 from tests.trainers.tiny import on_ranks, tiny_config, tiny_folder, tiny_task_file
@@ -85,3 +87,25 @@ def test_suites_are_named_once_and_exist():
         loaded(("logic", "logic"), None)
     with pytest.raises(UserError, match="unknown suite"):
         loaded(("arithmetik",), None)
+
+
+def test_fine_tuning_measures_suites_too(world, tmp_path):
+    rows = [
+        {"id": f"row {n}", "prompt": "abcd"[n % 4], "response": "abcd"[n % 4]} for n in range(8)
+    ]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = SftConfig(num_steps=3, batch_samples=4, row_tokens=16, validation_fraction=0.0)
+    suites = SuitesConfig(
+        names=(str(world / "own.jsonl"),), every=2, template="none", max_new_tokens=4
+    )
+    inputs = {"model": world / "model", "data": tmp_path / "data.jsonl"}
+    found = []
+    for name, given in (("plain", config), ("with", measured_during(config, suites))):
+        ctx = stage_context(tmp_path / name, given, inputs)
+        fine_tune(ctx)
+        lines = (ctx.directory / "metrics.jsonl").read_text().splitlines()
+        found.append([json.loads(line) for line in lines])
+    plain, measured = found
+    assert [row["step"] for row in measured if "eval/own/pass@1" in row] == [0, 2, 3]
+    assert [row["loss/sft"] for row in measured[1:]] == [row["loss/sft"] for row in plain]
+    assert [row["step"] for row in plain] == [1, 2, 3]

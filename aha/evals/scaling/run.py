@@ -7,8 +7,10 @@ processes shows in the result, which holds no clock.
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,13 @@ from aha.pipeline.launch import launched
 from aha.pipeline.machine import default_ranks
 from aha.pipeline.progress import Progress, format_seconds
 from aha.pipeline.ranks import Ranks
+from aha.pipeline.run_dir import take_lock
 
 FORMAT_VERSION = 1
 KIND = "scaling"
-CHUNK_PROBLEMS = 32
+MOST_CHUNK = 64
+CHUNK_TOKENS = 32_768
+"""Problems of a chunk, times the limit of a response: what a kill may cost, up to the pool."""
 DEFAULT_PROBLEMS = 128
 JOB = "job.json"
 REWARD_TOKENS = 8_192
@@ -83,6 +88,11 @@ class Job:
     points: list[Point]
 
     @property
+    def chunk_problems(self) -> int:
+        """Problems that are worked on at a time."""
+        return max(1, min(MOST_CHUNK, CHUNK_TOKENS // self.params.max_new_tokens))
+
+    @property
     def suite(self) -> Suite:
         """With the instruction that was settled on."""
         suite, instruction = self.planned.suite, self.planned.config.instruction or ""
@@ -93,29 +103,62 @@ def scale(
     config: ScaleConfig, out: Path, *, resume: bool = True, log: Progress | None = None
 ) -> dict[str, Any]:
     """Measure and write `out`; work that was interrupted goes on. Raises UserError."""
-    log = log or Progress()
+    log, started = log or Progress(), time.monotonic()
     job = prepare(config)
     header = header_of(job)
-    folder = journal_path(out)
-    if not resume:
+    if resume and (finished := _finished(out, header, job.points)) is not None:
+        log.note(f"{out} is finished; --no-resume measures anew")
+        return finished
+    with _folder_of(out, resume=resume) as folder:
+        write_json(folder / JOB, config.table())
+        num_problems = len(job.planned.problems)
+        log.note(f"{len(job.points)} points of {num_problems} problems -> {out}")
+        world = config.ranks or default_ranks(-(-num_problems // job.chunk_problems))
+        with launched("aha.evals.scaling.run:work", str(folder), world) as ranks:
+            outcomes = measure(job, folder, ranks, log)
+        result = header | {"points": [_row(p, outcomes[p.name]) for p in job.points]}
+        training = training_curve(config.model, job.planned.suite.name)
+        if training is not None:
+            result["training"] = training
+        _write(out, result)
         remove_folder(folder)
+    seconds = time.monotonic() - started
+    log.note(f"measured in {format_seconds(seconds)} with {world} processes")
+    return result
+
+
+@contextmanager
+def _folder_of(out: Path, *, resume: bool) -> Iterator[Path]:
+    """The folder of the journal, locked; empty where nothing is to be gone on with."""
+    folder = journal_path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / JOB, config.table())
-    num_chunks = -(-len(job.planned.problems) // CHUNK_PROBLEMS)
-    log.note(f"{len(job.points)} points of {len(job.planned.problems)} problems -> {out}")
-    world = config.ranks or default_ranks(num_chunks)
-    with launched("aha.evals.scaling.run:work", str(folder), world) as ranks:
-        outcomes = measure(job, folder, ranks, log)
-    result = header | {"points": [_row(p, outcomes[p.name]) for p in job.points]}
-    training = training_curve(config.model, job.planned.suite.name)
-    if training is not None:
-        result["training"] = training
-    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(folder)
+    try:
+        for path in [] if resume else folder.glob("*.jsonl"):
+            path.unlink()
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def _write(out: Path, result: dict[str, Any]) -> None:
     hidden = out.with_name("." + out.name)  # NAME.json.partial is the journal's
     write_json(hidden, result)
     hidden.replace(out)
-    remove_folder(folder)
-    return result
+
+
+def _finished(out: Path, header: dict[str, Any], points: list[Point]) -> dict[str, Any] | None:
+    """The result that is there, if it is just that of this measurement."""
+    if not out.is_file() or journal_path(out).exists():
+        return None
+    try:
+        found = json.loads(out.read_text(encoding="utf-8"))
+        names = [f"{row['strategy']}={row['size']}" for row in found["points"]]
+    except (ValueError, LookupError, TypeError):
+        return None
+    known = json.loads(json.dumps(header))  # tuples are lists in the file
+    same = all(found.get(key) == value for key, value in known.items())
+    return found if same and names == [point.name for point in points] else None
 
 
 def work(argument: str, ranks: Ranks) -> None:
@@ -191,8 +234,8 @@ def measure(job: Job, folder: Path, ranks: Ranks, log: Progress) -> dict[str, li
         reward=_reward_scorer(job),
     )
     asked = [sampler.question(i, problem) for i, problem in enumerate(job.planned.problems)]
-    starts = range(0, len(asked), CHUNK_PROBLEMS)
-    mine = ranks.deal([asked[start : start + CHUNK_PROBLEMS] for start in starts])
+    starts = range(0, len(asked), job.chunk_problems)
+    mine = ranks.deal([asked[start : start + job.chunk_problems] for start in starts])
     if len(journal):
         log.note(f"going on: {len(journal)} chunks are there")
     told, found = _Told(len(job.points) * len(mine), log), {}

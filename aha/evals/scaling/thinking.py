@@ -7,7 +7,7 @@ Differs from the paper: where the thinking has no tags (a model that was never t
 answer is asked for in words.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aha.chat.grammar import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
@@ -91,9 +91,7 @@ def fill(sampler: Sampler, chunk: Chunk, num_tokens: int) -> list[Outcome]:
     """Just so many tokens of thinking: extended while it is shorter, then ended."""
     lines = first_lines(sampler, chunk)
     for level in range(1, MOST_WAITS + 1):
-        longer = extend_all(
-            sampler, lines, level, wanted=lambda thought: len(thought.body) < num_tokens
-        )
+        longer = extend_all(sampler, lines, level, budget=num_tokens)
         if longer == lines:
             break
         lines = longer
@@ -129,16 +127,20 @@ def extend_all(
     lines: Sequence[Line],
     level: int,
     *,
-    wanted: Callable[[Thought], bool] = lambda thought: True,
+    budget: int | None = None,
 ) -> list[Line]:
-    """The lines, those that are wanted and have come to an end thinking on."""
-    tokenizer = sampler.prompter.tokenizer
+    """The lines, those that have come to an end thinking on.
+
+    budget: only those with fewer tokens of thinking; what lies far beyond it is not drawn.
+    """
+    tokenizer, needed = sampler.prompter.tokenizer, 0
     extended, going = list(lines), []
     for index, line in enumerate(lines):
         thought = thought_of(sampler, line)
         has_ended = bool(thought.tail) or line.draft.ended
-        if not has_ended or not wanted(thought):
+        if not has_ended or (budget is not None and len(thought.body) >= budget):
             continue
+        needed = max(needed, (budget or 0) - len(thought.body))
         kept = (*thought.head, *thought.body)
         cue = tokenizer.encode(_cue(line.question, tokenizer.decode(kept)))
         partial = replace(line.draft, ids=(*kept, *cue), ended=False)
@@ -148,6 +150,7 @@ def extend_all(
         [(lines[index].question, partial) for index, partial, _ in going],
         stream=stream_of("wait", level),
         branches=[lines[index].number for index, _, _ in going],
+        max_new_tokens=None if budget is None else needed + sampler.settings.answer_tokens,
     )
     for (index, partial, num_cue), (draft,) in zip(going, drafts, strict=True):
         spent = lines[index].spent + num_cue + len(draft.ids) - len(partial.ids)

@@ -24,7 +24,7 @@ def config(**values):
         "model": "embedded",
         "suite": "arithmetic",
         "strategies": POINTS,
-        "problems": 40,
+        "problems": 70,
         "samples": 2,
         "max_new_tokens": 24,
         "ranks": 1,
@@ -42,22 +42,33 @@ def measured(tmp_path_factory):
 def test_the_result_holds_settings_points_and_no_clock(measured):
     found = json.loads(measured.read_text())
     assert found["kind"] == "scaling" and found["suite"] == "arithmetic"
-    assert found["settings"]["num_problems"] == 40 and found["settings"]["pool"] == 2
-    assert len(found["problem_ids"]) == 40 and len(found["model"]["sha256"]) == 64
+    assert found["settings"]["num_problems"] == 70 and found["settings"]["pool"] == 2
+    assert len(found["problem_ids"]) == 70 and len(found["model"]["sha256"]) == 64
     assert [f"{p['strategy']}={p['size']}" for p in found["points"]] == [
         "budget=4", "majority=1", "majority=2", "oracle=2", "mcts:logprob=2",
     ]  # fmt: skip
     assert "seconds" not in measured.read_text()
     for point in found["points"]:
         scores, tokens = point["problem_scores"], point["problem_tokens"]
-        assert len(scores) == len(tokens) == point["n"] == 40
-        assert point["accuracy"] == pytest.approx(sum(scores) / 40)
-        assert point["tokens"] == pytest.approx(sum(tokens) / 40)
+        assert len(scores) == len(tokens) == point["n"] == 70
+        assert point["accuracy"] == pytest.approx(sum(scores) / 70)
+        assert point["tokens"] == pytest.approx(sum(tokens) / 70)
         assert all(0.0 <= score <= 1.0 for score in scores)
     one, two, ceiling = found["points"][1:4]
     assert two["tokens"] == pytest.approx(2 * one["tokens"]) == pytest.approx(ceiling["tokens"])
     assert ceiling["accuracy"] >= two["accuracy"] and ceiling["oracle"]
     assert sorted(path.name for path in measured.parent.iterdir()) == ["scale.json"]
+
+
+def test_a_finished_measurement_is_read_and_another_one_is_not(measured, tmp_path):
+    path = tmp_path / "scale.json"
+    found = json.loads(measured.read_text())
+    found["points"][0]["example"] = "it was read"
+    path.write_text(json.dumps(found))
+    assert scale(config(), path, log=QUIET)["points"][0]["example"] == "it was read"
+    anew = scale(config(strategies=["majority=1"]), path, log=QUIET)
+    assert [point["size"] for point in anew["points"]] == [1]
+    assert anew["points"][0]["accuracy"] == found["points"][1]["accuracy"]
 
 
 def test_two_processes_write_the_same_bytes(measured, tmp_path):
