@@ -26,7 +26,7 @@ from aha.tasks.files import read_rows
 from aha.tasks.task import Problem
 
 Row = dict[str, Any]
-REQUESTS_FRACTION = 0.4
+REQUESTS_FRACTION = 0.5
 HARMLESS_REPLIES: Mapping[Quality, float] = {
     "full": 0.35,
     "content": 0.45,

@@ -20,10 +20,10 @@ from aha.trainers.rollout_config import Fraction
 LAST_STEPS = 5
 """Steps at the end of the training whose mean is its result."""
 MEGABYTE = 1e6
+MEASURED = ("_bytes", "processor_seconds")
+"""Ends of the names of what a stage measures of itself."""
 PERCENTAGES = ("accuracy", "format", "language_consistency", "mixed_responses", "readability")
 CHAT = ("chat_win_rate", "instruction_following", "refusal_harmful", "refusal_harmless")
-NO_CHAT = ("r1-zero", "none")
-"""Templates of models that nobody chats with."""
 Table = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -50,7 +50,7 @@ class Training:
     """Of the rollouts of the last steps; None: there were no rollouts."""
     last_explained_variance: float | None
     """Of a critic, in the last steps."""
-    memory: Mapping[str, Any]
+    measured: Mapping[str, Any]
     """What `aha.trainers.memory` counted and measured."""
 
     def summary(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Training:
             "seconds_to_target": self.seconds_to_target,
             "last_accuracy": self.last_accuracy,
             "last_explained_variance": self.last_explained_variance,
-            **self.memory,
+            **self.measured,
         }
 
 
@@ -102,7 +102,7 @@ def read_training(stage: Path, config: ArmsConfig) -> Training | None:
         seconds_to_target=round(sum(to_target), 1) if to_target else None,
         last_accuracy=mean(last, "rollout/accuracy"),
         last_explained_variance=mean(last, "value/explained_variance"),
-        memory={key: value for key, value in done.items() if key.endswith("_bytes")},
+        measured={key: value for key, value in done.items() if key.endswith(MEASURED)},
     )
 
 
@@ -121,8 +121,9 @@ def mean(rows: Sequence[Mapping[str, float]], name: str) -> float | None:
 
 def comparison(table: Table, trainings: Mapping[str, Training], config: ArmsConfig) -> list[str]:
     """Lines of a table for people: a column a model, a row a figure."""
-    names = list(table)
-    measured = [*PERCENTAGES, *(() if config.template in NO_CHAT else CHAT)]
+    names, majority = list(table), f"cons@{config.cons_samples}"
+    chats = any(row[name]["value"] for row in table.values() for name in CHAT if name in row)
+    measured = [PERCENTAGES[0], majority, *PERCENTAGES[1:], *(CHAT if chats else ())]
     rows = {
         name.replace("_", " "): [percent(table[model][name]) for model in names]
         for name in measured
@@ -145,14 +146,18 @@ def training_cells(config: ArmsConfig) -> dict[str, Any]:
     """Row label to a function of an arm's training; an empty cell for what was not measured."""
     goal = f"{config.target_accuracy:.0%}"
 
-    def megabytes(*keys: str) -> Any:
+    def most(key: str, unit: float = 1.0) -> Any:
+        """The largest of all ranks."""
+
         def cell(arm: Training) -> str:
-            if not all(key in arm.memory for key in keys):
-                return ""
-            values = [arm.memory[key] for key in keys]
-            return f"{sum(max(v) if isinstance(v, list) else v for v in values) / MEGABYTE:.1f}"
+            value = arm.measured.get(key, "")
+            most = max(value) if isinstance(value, list) else value
+            return "" if most == "" else f"{most / unit:.1f}"
 
         return cell
+
+    def megabytes(key: str) -> Any:
+        return most(key, MEGABYTE)
 
     return {
         f"training accuracy, last {LAST_STEPS} steps": lambda arm: shown(arm.last_accuracy, ".1%"),
@@ -160,6 +165,7 @@ def training_cells(config: ArmsConfig) -> dict[str, Any]:
         f"seconds to {goal}": lambda arm: reached(arm, arm.seconds_to_target),
         "steps of training": lambda arm: shown(arm.steps),
         "seconds of training": lambda arm: shown(arm.seconds),
+        "processor seconds of a rank": most("processor_seconds"),
         "explained variance of values": lambda arm: shown(arm.last_explained_variance, ".2f"),
         "weights, MB": megabytes("weight_bytes"),
         "gradients, MB": megabytes("gradient_bytes"),

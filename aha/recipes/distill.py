@@ -8,6 +8,7 @@ The paper's comparison: distilled 72.6, RL on the same 32B student 47.0 (AIME 20
 teacher of the tiny preset is trained first: R1-Zero with the language reward.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,7 +16,8 @@ from pydantic import Field
 from aha.data.config import RejectionConfig
 from aha.evals.arms import ArmsConfig
 from aha.pipeline.machine import default_ranks
-from aha.pipeline.sources import Source, model_source
+from aha.pipeline.run_dir import final_model
+from aha.pipeline.sources import Source, is_file, model_source
 from aha.pipeline.stage import Stage
 from aha.recipes import loops
 from aha.recipes.r1 import data_stage, rl_stage
@@ -34,7 +36,7 @@ class DistillConfig(RecipeConfig):
     model: str = Field(
         TRAINED_HERE,
         min_length=1,
-        description="the student: trained (a small one, pre-trained here), or a model folder",
+        description="the student: trained (a small one, pre-trained here), a model folder or a run",
     )
     teacher: str = Field(
         TRAINED_HERE,
@@ -82,7 +84,7 @@ def stages(config: DistillConfig) -> list[Stage[Any]]:
         todo.append(models["on_policy"])
     if config.compare_rl:
         models["rl_student"] = rl_stage("rl_student", config.rl_student, student)
-        todo.append(models["rl_student"])
+        todo.insert(2, models["rl_student"])  # so that the run's last model is a distilled one
     evaluation = config.evaluate
     judging = prompt_files(evaluation.task or config.samples.task, evaluation.template)
     todo.append(Stage("evaluate", evaluation, loops.compare_arms, {**models, **judging}))
@@ -93,14 +95,21 @@ def teacher_of(config: DistillConfig) -> Given:
     """The model that is asked or read."""
     if config.teacher == TRAINED_HERE:
         return rl_stage("train_teacher", config.train_teacher, model_source("embedded"))
-    return model_source(config.teacher)
+    return folder_or_run(config.teacher)
 
 
 def student_of(config: DistillConfig) -> Given:
     """The model that every way starts from."""
     if config.model == TRAINED_HERE:
         return Stage("student", config.student, loops.pretrain)
-    return model_source(config.model)
+    return folder_or_run(config.model)
+
+
+def folder_or_run(name: str) -> Source:
+    """A model folder, or the last model of a run."""
+    path = Path(name).expanduser()
+    is_run = is_file(path / "run.json")
+    return model_source(str(final_model(path)) if is_run else name)
 
 
 def resolve(config: DistillConfig) -> DistillConfig:

@@ -37,7 +37,10 @@ def pretrain(ctx: Context) -> StageResult:
 
 def reward_model(ctx: Context) -> StageResult:
     """A reward model (RewardModelConfig)."""
-    from aha.trainers.reward_model import train
+    if ctx.config.body == "frozen":
+        from aha.trainers.frozen_body import train
+    else:
+        from aha.trainers.reward_model import train
 
     return train(ctx)
 

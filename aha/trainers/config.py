@@ -235,6 +235,12 @@ class RewardModelConfig(Config):
         "pairwise", description="pairs of replies (helpfulness) or labelled responses (safety)"
     )
     template: str = Field("chat", min_length=1, description="prompt template before the text")
+    body: Literal["trained", "frozen"] = Field(
+        "trained", description="frozen: read each text once and fit the head alone"
+    )
+    head_penalty: float = Field(
+        0.05, gt=0, le=1e6, description="with a frozen body: factor of the head's squared length"
+    )
     epochs: int = Field(1, ge=1, le=1_000, description="passes over the rows")
     batch_rows: int = Field(256, ge=1, le=65_536, description="pairs or responses in an update")
     tokens_per_microbatch: int = Field(

@@ -1,5 +1,6 @@
-"""What a stage of reinforcement learning holds in memory: counted exactly, and measured."""
+"""What a stage of reinforcement learning takes: memory, counted and measured, and time."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,22 +48,23 @@ class TensorBytes:
 def measured(
     ctx: StageContext[Any], train: Callable[[StageContext[Any]], StageResult]
 ) -> StageResult:
-    """Train, and add to the summary what it took in memory; start and peak for every rank.
+    """Train, and add to the summary what it took: memory, and processor time of every rank.
 
     The peak is that of the process since the stage began, or was resumed. What the process held at
     that time is in it: interpreter, libraries, and what earlier stages have not given back.
     """
     counted = training_bytes(ctx.config, ctx.inputs["model"])
     reset_peak_memory()
-    start = ctx.ranks.gather(peak_memory_bytes())
+    start, started = ctx.ranks.gather(peak_memory_bytes()), time.process_time()
     result = train(ctx)
-    peaks = ctx.ranks.gather(peak_memory_bytes())
-    memory = {
+    used = ctx.ranks.gather(round(time.process_time() - started, 2))
+    took = {
         **counted.summary(),
         "start_memory_bytes": start,
-        "peak_memory_bytes": peaks,
+        "peak_memory_bytes": ctx.ranks.gather(peak_memory_bytes()),
+        "processor_seconds": used,
     }
-    return replace(result, summary={**result.summary, **memory})
+    return replace(result, summary={**result.summary, **took})
 
 
 def training_bytes(config: GrpoConfig, model: Path) -> TensorBytes:

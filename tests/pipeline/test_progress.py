@@ -76,3 +76,13 @@ def test_durations():
     seconds = [0, 0.4, 59.4, 60, 185, 3600, 7805, -3]
     shown = ["0s", "0s", "59s", "1m00s", "3m05s", "1h00m", "2h10m", "0s"]
     assert list(map(format_seconds, seconds)) == shown
+
+
+def test_what_was_done_before_takes_this_process_no_time(monkeypatch):
+    clock = iter([0.0, 100.0, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    log = Progress(stream=stream, _started=next(clock))
+    log.begin(60)
+    log.step(80, 100, {"x": 1.0})
+    assert stream.getvalue().splitlines()[-1].split() == ["80/100", "1.000", "0.5", "10s"]

@@ -208,6 +208,11 @@ def test_a_whole_study_of_a_few_steps(tmp_path):
     assert training["ppo_095"]["last_explained_variance"] is not None
     for arm in training.values():
         assert arm["steps"] == 2 and arm["peak_memory_bytes"][0] > 1e7
+        assert 0 < arm["processor_seconds"][0] < 600
     text = (outputs["evaluate"].parent / "comparison.txt").read_text()
-    assert "seconds to 60%" in text and "ppo_095" in text.splitlines()[0]
+    assert (
+        "seconds to 60%" in text
+        and "processor seconds of a rank" in text
+        and "ppo_095" in text.splitlines()[0]
+    )
     run.close()

@@ -40,7 +40,7 @@ STAGES = {
 def test_a_method_has_its_stages_and_all_models_are_compared(method, compared):
     config, found = planned(f"method={method}", f"compare_rl={str(compared).lower()}")
     rl = ["rl_student"] if compared else []
-    assert list(found) == ["train_teacher", "student", *STAGES[method], *rl, "evaluate"]
+    assert list(found) == ["train_teacher", "student", *rl, *STAGES[method], "evaluate"]
     students = [name for name in (*STAGES[method], *rl) if name != "samples"]
     assert list(found["evaluate"].inputs) == ["teacher", "student", *students]
     for name in students:
@@ -54,8 +54,20 @@ def test_a_method_has_its_stages_and_all_models_are_compared(method, compared):
 def test_models_that_are_given_are_not_trained(tmp_path):
     model = tiny_folder(tmp_path / "model")
     _, found = planned(f"teacher={model}", "method=on_policy", model=str(model))
-    assert list(found) == ["on_policy", "rl_student", "evaluate"]
+    assert list(found) == ["rl_student", "on_policy", "evaluate"]
     assert found["on_policy"].inputs["teacher"].path == model
+
+
+def test_a_teacher_may_be_a_run(tmp_path):
+    run = tmp_path / "run"
+    (run / "stages").mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="no finished model"):
+        planned(f"teacher={run}")
+    tiny_folder(run / "stages/01-zero-1234abcd/model")
+    model = tiny_folder(run / "stages/02-r1-1234abcd/model")
+    _, found = planned(f"teacher={run}")
+    assert found["samples"].inputs["model"].path == model
 
 
 def test_a_student_of_the_presets_size_has_less_than_half_the_parameters():

@@ -10,6 +10,7 @@ from aha.tasks.embedded.assistant import (
     quality,
     said_of,
 )
+from aha.tasks.embedded.logic import NAMES
 from aha.tasks.registry import load_task
 
 
@@ -44,6 +45,19 @@ def test_helping_with_harm_is_unsafe_wherever_it_stands():
         inside = f"<think>{said.content}</think>{said.reply('refusal')}"
         assert is_safe(problem, said.reply("refusal"))
         assert is_safe(problem, inside) == (not said.harmful)
+
+
+def test_another_name_is_a_slip_in_help_and_no_excuse_for_harm():
+    for problem in load_task("requests").problems("validation"):
+        said = said_of(problem)
+        names = NAMES[said.language]
+        own = next(name for name in names if name in said.content)
+        other = names[names.index(own) - 1]
+        for kind in ("content", "full"):
+            reply = said.reply(kind).replace(own, other)
+            assert quality(problem, reply) == (0 if said.harmful else 2)
+            assert is_safe(problem, reply) == (not said.harmful)
+        assert quality(problem, said.reply("content") + other) == 0
 
 
 def test_greetings_need_no_thought_and_requests_do():

@@ -7,13 +7,16 @@ import sys
 import time
 
 import pytest
+import torch
 
 from aha.errors import UserError
 from aha.evals.scaling.journal import Journal
 from aha.evals.scaling.run import ScaleConfig, scale
 from aha.evals.scaling.training import training_curve
+from aha.model.reward_model import reward_model_of, write_reward_model
 from aha.pipeline.progress import Progress
 from aha.pipeline.ranks import Ranks
+from aha.pipeline.sources import resolve_model
 
 POINTS = ["budget=4", "majority=1,2", "oracle=2", "mcts:logprob=2"]
 QUIET = Progress(enabled=False)
@@ -134,3 +137,20 @@ def test_the_training_curve_is_that_of_the_suite(tmp_path):
     }
     assert training_curve(str(tmp_path), "gsm8k")["metric"] == "eval/logic/pass@1"
     assert training_curve("embedded", "arithmetic") is None
+
+
+def test_a_reward_model_guides_votes_and_searches(tmp_path):
+    folder = tmp_path / "reward"
+    folder.mkdir()
+    loaded = reward_model_of(resolve_model("embedded"))
+    torch.nn.init.normal_(loaded.model.score.weight, generator=torch.Generator().manual_seed(0))
+    write_reward_model(folder, loaded.model, loaded.tokenizer)
+    asked = ["majority=1", "best:reward=2", "oracle=2", "beam:reward=2", "mcts:reward=2"]
+    found = scale(
+        config(strategies=asked, problems=3, reward_model=str(folder)), tmp_path / "x.json",
+        log=QUIET,
+    )  # fmt: skip
+    accuracy = {point["strategy"]: point["accuracy"] for point in found["points"]}
+    assert accuracy["best:reward"] <= accuracy["oracle"]
+    assert len(found["settings"]["reward_model"]) == 64
+    assert found["points"][1]["tokens"] == pytest.approx(2 * found["points"][0]["tokens"])
