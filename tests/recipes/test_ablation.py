@@ -66,7 +66,7 @@ def test_a_study_runs_what_its_arms_need_and_compares_them(study):
             assert not isinstance(given, Stage) or order.index(given) < order.index(stage)
     sentence = RECIPE.sentence(config)
     assert sentence.startswith(STUDIES[study].question)
-    assert ("60 steps" if study == "cold_start" else "48 steps") in sentence
+    assert ("30 steps" if study == "cold_start" else "48 steps") in sentence
 
 
 def test_the_arms_of_ppo_differ_from_grpo_in_the_critic_alone():
