@@ -1,14 +1,14 @@
 """Fill the generated parts of README and of the pages in this folder: `python -m docs.generate`.
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. It is made from the code, or from
-result files (`measured`), so a number in it cannot go stale: `tests/docs/test_generated.py` makes it again and compares.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`. It is made from the code, or
+from result files (`measured`), so a number in it cannot go stale: `tests/docs/test_generated.py`
+makes it again and compares.
 """
 
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any

@@ -109,10 +109,10 @@ def fit(advantage_ND: Tensor, penalty: float) -> Tensor:
         optimizer.zero_grad()
         value = torch.nn.functional.softplus(-(advantage_ND @ head_D)).mean()
         value = value + penalty * head_D.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimizer.step(loss)  # type: ignore[arg-type]
+    optimizer.step(loss)
     return head_D.detach()
 
 

@@ -1,8 +1,8 @@
 """Supervised fine-tuning: pack, loss on what the assistant says, update, log, save.
 
-arXiv 2501.12948v2, appendix B.4.2: two to three epochs, cosine to a tenth of the peak; no sample sees
-another. The loss is the mean over the trained tokens of a whole step, so neither the
-rows of a micro-batch nor the number of ranks changes the gradient.
+arXiv 2501.12948v2, appendix B.4.2: two to three epochs, cosine to a tenth of the peak; no sample
+sees another. The loss is the mean over the trained tokens of a whole step, so neither the rows of a
+micro-batch nor the number of ranks changes the gradient.
 """
 
 import time

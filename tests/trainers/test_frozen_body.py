@@ -38,7 +38,9 @@ def pairs(tmp_path):
 
 
 def context(path, data):
-    return stage_context(path, RewardModelConfig(**SMALL), {"model": embedded_model(), "data": data})
+    return stage_context(
+        path, RewardModelConfig(**SMALL), {"model": embedded_model(), "data": data}
+    )
 
 
 def test_the_head_is_the_minimum():
