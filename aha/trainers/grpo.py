@@ -1,7 +1,7 @@
 """Reinforcement learning as in DeepSeek-R1-Zero: sample, score, advantage, loss, step, log, save.
 
 GRPO: arXiv 2402.03300, Algorithm 1; arXiv 2501.12948, equations 1-3. The equations are in
-`aha.algorithms`, sampling in `aha.engine`; here is the loop. Rollout and training use the same
+`aha.algorithms`, sampling in `aha.engine`, the loop in `loop`. Rollout and training use the same
 weights in the same module, so the importance ratio of the first update after a rollout is 1 by
 construction; its largest deviation is logged as `ratio_max_abs_log`.
 """
