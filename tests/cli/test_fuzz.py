@@ -77,6 +77,8 @@ def random_arguments(rng, folder):
     arguments = ["run", recipe, "--dry-run"]
     if recipe == "zero" or rng.random() < 0.1:
         arguments += ["--model", "model"]
+    if recipe in ("sft", "reward"):
+        arguments += ["--set", "data=model"]
     for _ in range(rng.randrange(4)):
         arguments += ["--set", "=".join(random_setting(rng, recipe))]
     if rng.random() < 0.3:
