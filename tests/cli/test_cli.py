@@ -72,7 +72,11 @@ def test_version(run):
         (["run", "zero", "--preset"], "--preset", "see aha --help"),
         (["run", "zero", "twice"], "twice", "see aha run --help"),
         (["run", "zro"], "unknown recipe 'zro'", "did you mean zero?"),
-        (["run", "r2d2"], "unknown recipe 'r2d2'", "recipes: zero, r1, distill, ablation, sft, reward, base"),
+        (
+            ["run", "r2d2"],
+            "unknown recipe 'r2d2'",
+            "recipes: zero, r1, distill, ablation, sft, reward, base",
+        ),
         (["run", "zero", "--preset", "tinny"], "no preset 'tinny'", "did you mean tiny?"),
         (["run", "zero", "--set", "promts_per_step=3"], "promts", "prompts_per_step?"),
         (["run", "zero", "--model", "nowhere"], "no model folder 'nowhere'", "config.json"),
