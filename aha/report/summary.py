@@ -36,8 +36,6 @@ from aha.report.outcomes import EVAL_KEY, Outcome, full_headline, outcomes, task
 from aha.report.reader import RunData, StageData
 from aha.report.stages import kind_of, result_of
 
-CURVE_STEPS = 64
-"""How many of the last logged values a sparkline shows."""
 CURVE_KEYS = ("reward/mean", "rollout/length_tokens", "rollout/reflection", "rollout/entropy")
 MAX_CURVES = 8
 CURVES_A_STAGE, LONG_RUN_SKIPS = 2, ("reward/mean",)
@@ -177,7 +175,7 @@ def _curves(run: RunData, *, width: int, ascii_only: bool) -> Table | None:
     """First, last and shape of a few metrics; the shape takes what room `width` leaves."""
     rows = []
     for stage, key in _curves_shown(run):
-        points = stage.series(key)[-CURVE_STEPS:]
+        points = stage.series(key)
         values = [value for _, value in points]
         ends = format_number(values[0]), format_number(values[-1])
         name = f"{stage.name}: {key}" if run.recipe in MULTI_STAGE else key
