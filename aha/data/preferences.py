@@ -223,9 +223,9 @@ class PreferenceJudge(Protocol):
     def compare(
         self, pairs: Sequence[tuple[Problem, str, str, random.Random]], judgements: int
     ) -> list[list[int]]:
-        """How much better the first reply is, -2 to 2; every second judgement with swapped
+        """How much better the first reply is, -2 to 2.
 
-        places. Judgements without a verdict are left out.
+        Every second judgement has the places swapped; those without a verdict are left out.
         """
 
     def are_safe(self, responses: Sequence[tuple[Problem, str]]) -> list[bool | None]:

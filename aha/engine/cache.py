@@ -47,9 +47,10 @@ class Cache(ABC):
 
     @abstractmethod
     def begin(self, positions_R: Tensor, num_tokens: int, turn_RX: Tensor) -> None:
-        """Start a step. Rows hold positions [R] tokens each, after the step at most num_tokens;
+        """Start a step.
 
-        turn [R, d / 2] is exp(i * angle) of the new tokens' positions in the text.
+        Rows hold positions [R] tokens each, after the step at most num_tokens; turn [R, d / 2] is
+        exp(i * angle) of the new tokens' positions in the text.
         """
 
     @abstractmethod

@@ -37,9 +37,10 @@ class Engine:
         max_batch_tokens: int | None = None,
         seed: int = 0,
     ):
-        """max_batch_rows: most completions decoded at once; where whole steps are compiled,
+        """How much is decoded at once.
 
-        fewer if only their keys and values stay in the processor's cache (`room.cached_rows`).
+        max_batch_rows: most completions; where whole steps are compiled, fewer if only their keys
+        and values stay in the processor's cache (`room.cached_rows`).
         max_batch_tokens: room in the cache, rows times tokens a row; None: what fits 2 GiB (on a
         GPU, half of what is free).
         """

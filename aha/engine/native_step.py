@@ -186,9 +186,10 @@ class Drawing:
         )
 
     def set_rules(self, turns: Tensor, ends_V: Tensor, temperature: float) -> None:
-        """turns: exp(i * angle) of every position there will be; ends, uint8: 1 for tokens that
+        """What holds for all rows.
 
-        end a row, 2 for those that may.
+        turns: exp(i * angle) of every position there will be. ends, uint8: 1 for tokens that end a
+        row, 2 for those that may.
         """
         self._held = [torch.view_as_real(turns), ends_V]
         self._batch.turns, self._batch.ends = (tensor.data_ptr() for tensor in self._held)

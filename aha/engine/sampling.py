@@ -128,17 +128,13 @@ def _nucleus(weights: Tensor, top_p: float) -> Tensor:
     """
     limit_R1 = top_p * weights.sum(dim=-1, keepdim=True, dtype=torch.float64)
     likeliest_RK = weights.topk(min(NUCLEUS_TOKENS, weights.shape[1]), dim=-1).values
-    if likeliest_RK.shape[1] < weights.shape[1]:
-        short_R = likeliest_RK.sum(dim=-1, dtype=torch.float64) < limit_R1[:, 0]
-        if short_R.any():
-            kept = torch.empty_like(weights)
-            whole = weights[short_R].sort(dim=-1, descending=True).values
-            kept[short_R] = _first_reaching(weights[short_R], whole, limit_R1[short_R])
-            kept[~short_R] = _first_reaching(
-                weights[~short_R], likeliest_RK[~short_R], limit_R1[~short_R]
-            )
-            return kept
-    return _first_reaching(weights, likeliest_RK, limit_R1)
+    kept = _first_reaching(weights, likeliest_RK, limit_R1)
+    short_R = likeliest_RK.sum(dim=-1, dtype=torch.float64) < limit_R1[:, 0]
+    if likeliest_RK.shape[1] < weights.shape[1] and short_R.any():
+        rest = weights[short_R]
+        ordered = rest.sort(dim=-1, descending=True).values
+        kept[short_R] = _first_reaching(rest, ordered, limit_R1[short_R])
+    return kept
 
 
 def _first_reaching(weights: Tensor, ordered_RK: Tensor, limit_R1: Tensor) -> Tensor:

@@ -184,9 +184,10 @@ class Decoder(nn.Module):
     """A causal language model. Fresh weights are random; `load_model` fills them from a folder."""
 
     def __init__(self, config: ModelConfig, *, linear_dtype: torch.dtype | None = None):
-        """linear_dtype: the matrix products of the layers run in it (bfloat16 on a CPU that has
+        """Layers with random weights.
 
-        it is several times faster), with the weights and everything else as they are.
+        linear_dtype: the matrix products of the layers run in it (bfloat16 on a CPU that has it is
+        several times faster), with the weights and everything else as they are.
         """
         super().__init__()
         self.config = config

@@ -153,9 +153,9 @@ def _hf_name(name: str) -> tuple[str | None, str]:
 
 
 def unpermuted(weight: np.ndarray, num_heads: int) -> np.ndarray:
-    """Rows [heads * d, ...] with the rotary pairs side by side, as llama.cpp stores queries and
+    """Rows [heads * d, ...] in HF's order: the first of every rotary pair, then the second.
 
-    keys of Llama models, back to HF's order: the first of every pair, then the second.
+    llama.cpp stores queries and keys of Llama models with the pairs side by side.
     """
     pairs = weight.reshape(num_heads, -1, 2, *weight.shape[1:])
     return pairs.swapaxes(1, 2).reshape(weight.shape)

@@ -7,7 +7,7 @@ from pydantic import Field
 from aha.pipeline.machine import default_ranks
 from aha.pipeline.stage import Stage
 from aha.recipes import loops
-from aha.recipes.recipe import Recipe, RecipeConfig
+from aha.recipes.recipe import Recipe, RecipeConfig, counted
 from aha.trainers.config import PretrainConfig
 
 
@@ -35,9 +35,7 @@ def resolve(config: BaseConfig) -> BaseConfig:
 
 def sentence(config: BaseConfig) -> str:
     """The size of a run in one sentence."""
-    base = config.base
-    ranks = config.ranks or 1
-    share = "1 rank" if ranks == 1 else f"{ranks} ranks"
+    base, share = config.base, counted(config.ranks or 1, "rank")
     return (
         f"{base.batch_rows} rows x {base.row_tokens} tokens = "
         f"{base.batch_rows * base.row_tokens:,} tokens an update on {share}; "

@@ -31,6 +31,7 @@ from aha.pipeline.progress import format_seconds
 from aha.pipeline.sources import Source
 from aha.pipeline.stage import Stage
 from aha.recipes.presets import PRESETS
+from aha.recipes.recipe import counted
 from aha.trainers.config import PretrainConfig, RewardModelConfig, SftConfig
 from aha.trainers.ppo_config import PpoConfig
 from aha.trainers.rollout_config import RolloutConfig
@@ -107,7 +108,8 @@ def graph_lines(stages: Sequence[Stage[Any]], ranks: int) -> list[str]:
     """The graph for people: what each stage reads, does and takes."""
     lines = planned(stages, ranks)
     width = max(len(line.name) for line in lines)
-    shown = [f"stages on {_ranks(ranks)} (sizes at most; times are rough estimates for CPU cores):"]
+    note = "(sizes at most; times are rough estimates for CPU cores)"
+    shown = [f"stages on {counted(ranks, 'rank')} {note}:"]
     for line in lines:
         time = (
             f"about {format_seconds(line.seconds)}" if line.seconds is not None else "time unknown"
@@ -230,7 +232,7 @@ def _sft(config: SftConfig, data: Size) -> Size:
     updates = config.num_steps or config.epochs * math.ceil(rows / config.batch_samples)
     samples = updates * config.batch_samples if config.num_steps else config.epochs * rows
     trained = samples * min(data.row_tokens, config.row_tokens)
-    of_epochs = "" if config.num_steps else f"{_epochs(config.epochs)} of "
+    of_epochs = "" if config.num_steps else f"{counted(config.epochs, 'epoch')} of "
     words = (f"{of_epochs}{rows:,} samples", f"{updates:,} updates")
     return Size(words=words, trained_tokens=trained)
 
@@ -242,7 +244,7 @@ def _reward_model(config: RewardModelConfig, data: Size) -> Size:
     texts = config.epochs * count * (2 if is_pairwise else 1)
     name = "pairs" if is_pairwise else "labels"
     return Size(
-        words=(f"{_epochs(config.epochs)} of {count:,} {name}", f"{updates:,} updates"),
+        words=(f"{counted(config.epochs, 'epoch')} of {count:,} {name}", f"{updates:,} updates"),
         trained_tokens=texts * min(data.row_tokens, config.max_tokens),
     )
 
@@ -267,16 +269,8 @@ def _input_words(name: str, value: str) -> str:
     return name if name == value or name.endswith(f" {value}") else f"{name} {value}"
 
 
-def _epochs(epochs: int) -> str:
-    return "1 epoch" if epochs == 1 else f"{epochs:,} epochs"
-
-
 def _called(given: Stage[Any] | Source) -> str:
     return given.name if isinstance(given, Stage) else given.value
-
-
-def _ranks(ranks: int) -> str:
-    return "1 rank" if ranks == 1 else f"{ranks} ranks"
 
 
 def _parameters_of(stage: Stage[Any], before: Mapping[str, int | None]) -> int | None:

@@ -56,6 +56,11 @@ RECIPES: Mapping[str, str] = {
 }
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 rank", "2 ranks", "1,024 ranks"."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def load_recipe(name: str) -> Recipe[Any]:
     """The recipe called `name`. UserError with the nearest name when there is none."""
     if name not in RECIPES:

@@ -9,7 +9,7 @@ from aha.pipeline.machine import default_ranks
 from aha.pipeline.sources import model_source
 from aha.pipeline.stage import Stage
 from aha.recipes import loops
-from aha.recipes.recipe import Recipe, RecipeConfig
+from aha.recipes.recipe import Recipe, RecipeConfig, counted
 from aha.trainers.config import RewardModelConfig
 
 
@@ -41,12 +41,12 @@ def resolve(config: RewardRecipeConfig) -> RewardRecipeConfig:
 
 def sentence(config: RewardRecipeConfig) -> str:
     """The size of a run in one sentence."""
-    reward, ranks = config.reward, config.ranks or 1
-    share = "1 rank" if ranks == 1 else f"{ranks} ranks"
-    return (
-        f"{config.data}: a {reward.kind} reward model on {config.model}, {reward.epochs:,} "
-        f"epochs of {reward.batch_rows:,} rows an update on {share}."
-    )
+    reward, share = config.reward, counted(config.ranks or 1, "rank")
+    what = f"{config.data}: a {reward.kind} reward model on {config.model}"
+    if reward.body == "frozen":
+        return f"{what}, its head alone fitted on {share}."
+    per_update = f"{reward.batch_rows:,} rows an update"
+    return f"{what}, {counted(reward.epochs, 'epoch')}, {per_update}, on {share}."
 
 
 RECIPE = Recipe(

@@ -9,7 +9,7 @@ from aha.pipeline.machine import default_ranks
 from aha.pipeline.sources import model_source
 from aha.pipeline.stage import Stage
 from aha.recipes import loops
-from aha.recipes.recipe import Recipe, RecipeConfig
+from aha.recipes.recipe import Recipe, RecipeConfig, counted
 from aha.trainers.config import SftConfig
 
 
@@ -37,10 +37,11 @@ def resolve(config: SftRecipeConfig) -> SftRecipeConfig:
 
 def sentence(config: SftRecipeConfig) -> str:
     """The size of a run in one sentence."""
-    sft, ranks = config.sft, config.ranks or 1
-    length = f"{sft.num_steps:,} updates" if sft.num_steps else f"{sft.epochs:,} epochs"
-    share = "1 rank" if ranks == 1 else f"{ranks} ranks"
-    return f"{config.data}: {length} of {sft.batch_samples:,} samples on {share}."
+    sft, share = config.sft, counted(config.ranks or 1, "rank")
+    per_update = f"{sft.batch_samples:,} samples an update"
+    if sft.num_steps:
+        return f"{config.data}: {counted(sft.num_steps, 'update')}, {per_update}, on {share}."
+    return f"{config.data}: {counted(sft.epochs, 'epoch')}, {per_update}, on {share}."
 
 
 RECIPE = Recipe(

@@ -15,7 +15,7 @@ from aha.pipeline.machine import default_ranks
 from aha.pipeline.sources import Source, is_file, model_source
 from aha.pipeline.stage import Stage
 from aha.recipes import loops
-from aha.recipes.recipe import Recipe, RecipeConfig
+from aha.recipes.recipe import Recipe, RecipeConfig, counted
 from aha.tasks.registry import load_task
 from aha.tasks.sources.reference import task_files
 from aha.trainers.config import GrpoConfig
@@ -65,12 +65,12 @@ def sentence(config: ZeroConfig) -> str:
     rl = config.zero
     ranks, responses = config.ranks or 1, rl.responses_per_step
     tokens = responses * rl.max_new_tokens
-    updates = "1 update" if rl.minibatches == 1 else f"{rl.minibatches} updates"
-    share = "1 rank" if ranks == 1 else f"{ranks} ranks, about {responses // ranks} responses each"
+    each = "" if ranks == 1 else f", about {responses // ranks} responses each"
     return (
         f"{rl.prompts_per_step} prompts x {rl.samples_per_prompt} samples = "
-        f"{responses:,} responses a step on {share}; "
-        f"up to {tokens:,} new tokens a step, {updates} a step, {rl.num_steps:,} steps."
+        f"{responses:,} responses a step on {counted(ranks, 'rank')}{each}; "
+        f"up to {tokens:,} new tokens a step, "
+        f"{counted(rl.minibatches, 'update')} a step, {rl.num_steps:,} steps."
     )
 
 

@@ -72,9 +72,10 @@ class LiveBatch:
         max_rows: int,
         max_tokens: int | None = None,
     ):
-        """max_tokens: that keys and values are held for; None: what fits 2 GiB (on a GPU, half
+        """Room for rows.
 
-        of what is free), and at least one row's.
+        max_tokens: that keys and values are held for; None: what fits 2 GiB (on a GPU, half of what
+        is free), and at least one row's.
         """
         self.stepper = Stepper(model)
         self.context_tokens, self._eos = context_tokens, frozenset(eos_token_ids)
@@ -117,9 +118,9 @@ class LiveBatch:
                 prompt.read = None
 
     def step(self) -> tuple[list[Row], list[Row]]:
-        """Draw a token of every row; returns rows that have ended, and rows that lost their place
+        """Draw a token of every row; returns those that have ended, and those without a place.
 
-        to longer ones: admitted anew, they go on where they were.
+        A row may lose its place to a longer one: admitted anew, it goes on where it was.
         """
         self._drop(lambda row: row.is_over)  # given up since the last step
         if not self.num_rows:

@@ -126,11 +126,10 @@ class EngineService:
         seed: int | None = None,
         is_streamed: bool = False,
     ) -> Job:
-        """Ask for completions. A token depends on the weights, the prompt, the parameters, the
+        """Ask for completions. Raises UserError, TooLong, Busy, Closed.
 
-        seed (None: drawn), and the sample's number alone. `params` are
-
-        those of a checked request. Raises UserError, TooLong, Busy, Closed.
+        A token depends on the weights, the prompt, the parameters, the seed (None: drawn), and the
+        sample's number alone. `params` are those of a checked request.
         """
         for ids in prompts:
             self._check(ids)

@@ -9,18 +9,18 @@ HALF = "\ufffd"
 
 
 class TextStream:
-    """`feed` returns text that is certain: it holds back half characters and what may become a
+    """`feed` returns text that is certain; the whole does not depend on how tokens were divided.
 
-    stop string. What it returns in all does not depend on how the tokens were divided.
+    Half characters are held back, and what may become a stop string.
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()):
         self._tokenizer, self._stop = tokenizer, tuple(stop)
         self._ids: list[int] = []
         self._start = self._read = 0
-        """Tokens before `_read` have been decoded; those from `_start` on go along, because text
+        """Tokens before `_read` have been decoded; those from `_start` on go along.
 
-        may depend on the token before (a space between words)."""
+        For text may depend on the token before (a space between words)."""
         self._held = ""
         self.has_stopped = False
         """Whether a stop string was met; everything after it is dropped."""

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import torch
 
 from aha.algorithms.reverse_kl import ReverseKL, reverse_kl
-from aha.engine.engine import Engine
-from aha.engine.types import SamplingParams
 from aha.errors import UserError
 from aha.model.decoder import Decoder, PrefixedDecoder
 from aha.model.hf_folder import LoadedModel, load_model
@@ -27,8 +25,7 @@ from aha.trainers.batch import MicroBatch, micro_batches
 from aha.trainers.distillation_config import DistillationConfig
 from aha.trainers.loop import Rollout, Trainer, draw, run_steps
 from aha.trainers.optim import build_optimizers
-from aha.trainers.problems import ProblemStream
-from aha.trainers.rollouts import REWARD_PARTS, Prompter, Sample
+from aha.trainers.rollouts import REWARD_PARTS, Sample
 from aha.trainers.update import (
     apply_gradient,
     behind_prefix,
@@ -57,17 +54,11 @@ def train(ctx: StageContext[DistillationConfig]) -> StageResult:
 
 def build_student(ctx: StageContext[DistillationConfig], loaded: LoadedModel) -> Student:
     """Set up everything around the student."""
-    config = ctx.config
-    return Trainer(
-        ctx=ctx,
-        policy=loaded.model,
-        optimizers=build_optimizers(loaded.model, config),
-        engine=Engine(
-            loaded.model, loaded.tokenizer, max_batch_rows=config.max_batch_rows, seed=config.seed
-        ),
-        prompter=Prompter(config.template, loaded.tokenizer),
-        problems=ProblemStream([load_task(name) for name in config.task], config.seed),
-        params=SamplingParams(temperature=config.temperature, max_new_tokens=config.max_new_tokens),
+    return Trainer.around(
+        ctx,
+        loaded,
+        optimizers=build_optimizers(loaded.model, ctx.config),
+        tasks=[load_task(name) for name in ctx.config.task],
         reward_parts=REWARD_PARTS,
     )
 

@@ -10,8 +10,6 @@ import copy
 
 import torch
 
-from aha.engine.engine import Engine
-from aha.engine.types import SamplingParams
 from aha.errors import UserError
 from aha.model.decoder import Decoder
 from aha.model.hf_folder import load_model
@@ -24,8 +22,6 @@ from aha.trainers.all_scenarios import REWARD_MODELS, all_scenarios
 from aha.trainers.config import GrpoConfig
 from aha.trainers.loop import Rollout, Trainer, draw, run_steps
 from aha.trainers.optim import adamw
-from aha.trainers.problems import ProblemStream
-from aha.trainers.rollouts import Prompter
 from aha.trainers.update import UpdateMetrics, update_policy
 
 MAX_REFILLS = 3
@@ -55,32 +51,27 @@ def train(ctx: StageContext[GrpoConfig]) -> StageResult:
 def build_trainer(ctx: StageContext[GrpoConfig]) -> Trainer[GrpoConfig]:
     """Load the policy and set up everything around it."""
     config = ctx.config
-    dtype = torch.float32 if config.dtype == "float32" else torch.bfloat16
-    loaded = load_model(ctx.inputs["model"], dtype=dtype)
-    policy, tasks = loaded.model, [checkable_task(name, config) for name in config.task]
+    loaded = load_model(ctx.inputs["model"], dtype=getattr(torch, config.dtype))
+    tasks = [checkable_task(name, config) for name in config.task]
     general = all_scenarios(config, ctx.inputs)
-    reference = frozen_copy(policy) if config.kl_coef is not None else None
-    refreshed = reference if config.reference_refresh_every is not None else None
-    return Trainer(
-        ctx=ctx,
-        policy=policy,
-        reference=reference,
+    trainer = Trainer.around(
+        ctx,
+        loaded,
         optimizers=adamw(
-            policy,
+            loaded.model,
             lr=config.learning_rate,
             beta2=config.adam_beta2,
             weight_decay=config.weight_decay,
         ),
-        engine=Engine(
-            policy, loaded.tokenizer, max_batch_rows=config.max_batch_rows, seed=config.seed
-        ),
-        prompter=Prompter(config.template, loaded.tokenizer),
-        problems=ProblemStream(tasks, config.seed),
-        params=SamplingParams(temperature=config.temperature, max_new_tokens=config.max_new_tokens),
+        tasks=tasks,
         reward_parts=reward_parts(config, tasks) + (REWARD_MODELS if general else ()),
-        general=general,
-        more_state={} if refreshed is None else {"reference": refreshed},
     )
+    trainer.general = general
+    if config.kl_coef is not None:
+        trainer.reference = frozen_copy(loaded.model)
+        if config.reference_refresh_every is not None:
+            trainer.more_state = {"reference": trainer.reference}
+    return trainer
 
 
 def checkable_task(name: str, config: GrpoConfig) -> Task:

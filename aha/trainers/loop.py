@@ -4,17 +4,18 @@ What is done with the samples (GRPO, PPO, distillation) is a function of the cal
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
 from aha.evals.evaluate import evaluate_tasks
 from aha.model.decoder import Decoder
-from aha.model.hf_folder import write_model
+from aha.model.hf_folder import LoadedModel, write_model
 from aha.pipeline.stage import StageContext, StageResult
+from aha.tasks.task import Task
 from aha.trainers.advantage import stop_if_unscored
 from aha.trainers.all_scenarios import AllScenarios, grader_means
 from aha.trainers.checkpoint import load_checkpoint, save_checkpoint
@@ -60,6 +61,33 @@ class Trainer(Generic[ConfigT]):
     more_state: Mapping[str, Stateful] = field(default_factory=dict)
     """What checkpoints hold beside the policy and its optimizer, by name."""
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def around(
+        cls,
+        ctx: StageContext[ConfigT],
+        loaded: LoadedModel,
+        *,
+        optimizers: Optimizers,
+        tasks: Sequence[Task],
+        reward_parts: tuple[str, ...],
+    ) -> Self:
+        """A trainer that asks, samples and resumes as the stage's config says."""
+        config, policy, tokenizer = ctx.config, loaded.model, loaded.tokenizer
+        return cls(
+            ctx=ctx,
+            policy=policy,
+            optimizers=optimizers,
+            engine=Engine(
+                policy, tokenizer, max_batch_rows=config.max_batch_rows, seed=config.seed
+            ),
+            prompter=Prompter(config.template, tokenizer),
+            problems=ProblemStream(tasks, config.seed),
+            params=SamplingParams(
+                temperature=config.temperature, max_new_tokens=config.max_new_tokens
+            ),
+            reward_parts=reward_parts,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from aha.engine.engine import Engine
 from aha.engine.types import SamplingParams
 from aha.errors import UserError
 from aha.evals.evaluate import sample_task, task_scores
-from aha.evals.suites.suite import Protocol, Suite, load_suite
+from aha.evals.suites.suite import Protocol, Suite, load_suite, suite_names
 from aha.model.decoder import Decoder
 from aha.model.tokenizer import Tokenizer
 from aha.pipeline.ranks import Ranks
@@ -131,8 +131,6 @@ def loaded(names: tuple[str, ...], data: str | None) -> tuple[Suite, ...]:
 
 def load_one(name: str, folder: Path | None) -> Suite:
     """`data` is for published suites: tasks and files bring their own problems."""
-    from aha.evals.suites.suite import suite_names
-
     return load_suite(name, data=folder if name in suite_names() else None)
 
 

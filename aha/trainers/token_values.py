@@ -100,9 +100,9 @@ def value_samples(
 def frozen_passes(
     samples: Sequence[Sample], critic: RewardModel, reference: Decoder | None, config: PpoConfig
 ) -> Iterator[tuple[MicroBatch, Tensor, Tensor | None]]:
-    """Micro-batches with their values [B, T] before the update, and with the log-probs [B, T] of
+    """Micro-batches with values [B, T] before the update and the reference's log-probs [B, T].
 
-    the reference where the KL divergence to it is part of the reward.
+    Those are None unless the KL divergence to the reference is part of the reward.
     """
     batches = list(micro_batches(samples, max_tokens=config.tokens_per_microbatch))
     prefixed, frozen = behind_prefix(critic, batches), None

@@ -67,9 +67,10 @@ def observe(row: Mapping[str, Any], *, other_gold: str | None = None) -> Observe
 
 
 class Observer:
-    """Takes the rows of one step in order; each is given the answer of the problem before its own,
+    """Takes the rows of one step in order.
 
-    to see how often a right answer occurs by chance.
+    Each is given the answer of the problem before its own, to see how often a right answer occurs
+    by chance.
     """
 
     def __init__(self) -> None:
