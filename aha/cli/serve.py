@@ -1,6 +1,6 @@
 """`aha serve MODEL`: an OpenAI-compatible API on this machine."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,9 @@ def command(
         str | None,
         typer.Option(help="Environment variable with the key that clients have to send."),
     ] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="Of weights and activations.")
+    ] = "float32",
     context: Annotated[
         int | None,
         typer.Option(min=2, help="Most tokens of prompt and answer. [the model's]"),
@@ -53,6 +56,7 @@ def command(
             template=template,
             name=name,
             key_variable=api_key_variable,
+            dtype=dtype,
             context_tokens=context,
             max_rows=max_rows,
             max_waiting=max_waiting,

@@ -95,10 +95,10 @@ class LocalBackend:
         import torch
 
         from aha.engine.engine import Engine
-        from aha.model.hf_folder import load_model
+        from aha.model.hf_folder import default_device, load_model
         from aha.trainers.rollouts import Prompter
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = default_device()
         loaded = load_model(folder, dtype=getattr(torch, dtype), device=device)
         rows = unit_rows(device, loaded.model.num_parameters)
         engine = Engine(loaded.model, loaded.tokenizer, seed=seed, max_batch_rows=rows)

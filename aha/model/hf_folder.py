@@ -65,6 +65,11 @@ def load_model(
     return LoadedModel(model=model, tokenizer=tokenizer, config=model.config)
 
 
+def default_device() -> str:
+    """cuda where there is a GPU, else cpu."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def load_decoder(
     path: str | Path,
     kind: type[DecoderT],

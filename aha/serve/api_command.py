@@ -7,9 +7,11 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from aha.chat.terminal import resolve_chat_model
 from aha.errors import UserError
-from aha.model.hf_folder import load_model
+from aha.model.hf_folder import default_device, load_model
 from aha.serve.api import Api
 from aha.serve.api_http import ApiServer
 from aha.serve.service import EngineService
@@ -25,6 +27,7 @@ class Settings:
     template: str | None
     name: str | None
     key_variable: str | None
+    dtype: str
     context_tokens: int | None
     max_rows: int
     max_waiting: int
@@ -37,7 +40,7 @@ def serve(settings: Settings) -> None:
     key = _key(settings.key_variable)
     folder = resolve_chat_model(settings.model)
     service = EngineService(
-        load_model(folder),
+        load_model(folder, dtype=getattr(torch, settings.dtype), device=default_device()),
         max_rows=settings.max_rows,
         max_waiting=settings.max_waiting,
         context_tokens=settings.context_tokens,

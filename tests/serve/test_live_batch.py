@@ -19,11 +19,14 @@ PROMPTS = [[2 + (i * k) % 14 for i in range(3 + 5 * k)] for k in range(1, 7)]
 FREE = SamplingParams()
 
 
-@pytest.fixture(params=["compiled", "operators"])
+@pytest.fixture(params=["compiled", "operators", "bfloat16"])
 def loaded(request):
     if request.param == "compiled" and native.library() is None:
         pytest.skip("no compiler")
-    return random_model(width=64 if request.param == "compiled" else 32)
+    model = random_model(width=32 if request.param == "operators" else 64)
+    if request.param == "bfloat16":
+        model.model.to(torch.bfloat16)
+    return model
 
 
 def rows_of(prompts, params, *, seed=3, limit=24):
