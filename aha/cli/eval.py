@@ -110,6 +110,8 @@ def command(
 
 def table_lines(result: "Result") -> list[str]:
     """The figures for people, each with its standard error and the problems behind it."""
+    from aha.evals.figures import is_share
+
     settings = result.settings
     head = (
         f"{result.suite}, {result.model['name']}: {len(result.problems):,} problems x "
@@ -120,7 +122,7 @@ def table_lines(result: "Result") -> list[str]:
     width = max(map(len, result.metrics))
     rows = []
     for name, estimate in result.metrics.items():
-        form = "{:.1%}" if name != "length_tokens" and 0 <= estimate.value <= 1 else "{:.3g}"
+        form = "{:.1%}" if is_share(name, [estimate.value]) else "{:.3g}"
         value, error = form.format(estimate.value), form.format(estimate.stderr)
         rows.append(f"  {name.ljust(width)}  {value:>7} +- {error:<7}  n {estimate.n}")
     return [head, *rows]

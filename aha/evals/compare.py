@@ -11,21 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from aha.errors import UserError
-from aha.evals.figures import majority
-from aha.evals.metrics import Difference, mg_pass_at_k, paired_difference, pass_at_k
+from aha.evals.figures import OF_K
+from aha.evals.metrics import Difference, paired_difference
 from aha.evals.result import ProblemResult, Result, SampleResult
 
 FREE_SETTINGS = ("seed", "num_problems")
 """What may differ: other draws of the same experiment; the problems are compared by their hash."""
+OWN_TEMPLATE = "chat"
+"""Brought by each model, or filled in by the server."""
 GRADERS = ("aha-rl", "aha", "math-verify", "sympy", "latex2sympy2_extended")
 """Packages whose version may change a verdict."""
 MAX_SHOWN_CHARS = 60
-OF_K: dict[str, Callable[[Sequence[SampleResult], int], float]] = {
-    "pass": lambda samples, k: pass_at_k(len(samples), num_right(samples), k),
-    "cons": majority,
-    "mg-pass": lambda samples, k: mg_pass_at_k(len(samples), num_right(samples), k),
-}
-"""Figures of k responses to a problem that have a verdict: `cons@16`."""
 OF_SAMPLE: dict[str, Callable[[SampleResult], float]] = {
     "length_tokens": lambda sample: float(sample.length_tokens),
     "truncated": lambda sample: float(sample.is_truncated),
@@ -96,10 +92,6 @@ class Comparison:
         return len(self.problems) - self.wins - self.losses
 
 
-def num_right(samples: Sequence[SampleResult]) -> int:
-    return sum(sample.is_correct for sample in samples)
-
-
 def compare(a: Result, b: Result, *, force: bool = False) -> Comparison:
     """Compare two results of one suite. Raises UserError for unlike ones, unless forced."""
     unlike = differences(a, b)
@@ -131,14 +123,19 @@ def differences(a: Result, b: Result) -> list[Unlike]:
 
 
 def conditions(result: Result) -> dict[str, Any]:
-    """How a result was taken: what has to be equal for a comparison, by name."""
+    """How a result was taken: what has to be equal for a comparison, by name.
+
+    The text of the prompts is no part of it where each model's own chat template makes it: the
+    messages are the same where problems and instruction are.
+    """
+    prompts = None if result.settings.get("template") == OWN_TEMPLATE else result.prompts_sha256
     settings = {k: v for k, v in result.settings.items() if k not in FREE_SETTINGS}
     graders = {f"grader {k}": v for k, v in result.versions.items() if k in GRADERS}
     return {
         "suite": result.suite,
         "metric": result.metric,
         "problems": result.problems_sha256,
-        "prompts": result.prompts_sha256,
+        "prompts": prompts,
         **settings,
         **graders,
     }
@@ -168,8 +165,10 @@ def figure_names(a: Result, b: Result) -> list[str]:
 
 
 def of_k(name: str) -> tuple[str, int]:
-    """("cons", 16) of `cons@16`; the name and 0 of a figure without a k."""
-    kind, _, k = name.rpartition("@")
+    """("cons", 16) of `cons@16`, ("g-pass:1", 16) of `g-pass@16:1`; else the name and 0."""
+    kind, _, rest = name.rpartition("@")
+    k, colon, threshold = rest.partition(":")
+    kind += colon + threshold
     return (kind, int(k)) if kind in OF_K and k.isdecimal() else (name, 0)
 
 
@@ -235,7 +234,7 @@ def _remedy(unlike: Sequence[Unlike]) -> str:
     if all(name.startswith("grader ") for name in names):
         return "grade the older one again (aha eval --regrade FILE)"
     if names == ["prompts"]:
-        return "give both one --template (each model's own chat template makes other prompts)"
+        return "the text of the template has changed: evaluate one of them again"
     return "evaluate both in the same way"
 
 

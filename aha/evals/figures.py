@@ -4,25 +4,30 @@ pass@1 is the mean over all k responses, pass@k unbiased, cons@k the expected ma
 responses drawn from those there are; every standard error is clustered by problem.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from aha.evals.metrics import (
     Estimate,
     classes,
     cons_at_k,
+    g_pass_at_k,
     mean_and_stderr,
     mg_pass_at_k,
     pass_at_k,
+    quotient_and_stderr,
 )
 from aha.evals.result import ProblemResult, SampleResult
 
 SameAnswer = Callable[[str, str], bool]
 Samples = Sequence[SampleResult]
+Quotients = Mapping[str, tuple[str, str]]
 RIGHT = -1
 """The class that every right answer votes for, however it is spelled."""
-FEWEST_FOR_MG = 4
-"""Samples from which on mG-Pass@k says something."""
+FEWEST_FOR_G = 4
+"""Samples from which on G-Pass@k says something."""
+G_THRESHOLDS = (0.5, 0.75, 1.0)
+"""Shares of right responses, those of arXiv 2412.13147's tables."""
 
 
 def figures_of(
@@ -30,26 +35,30 @@ def figures_of(
     same_answer: SameAnswer = str.__eq__,
     *,
     main: str = "pass@1",
+    quotients: Quotients | None = None,
 ) -> dict[str, Estimate]:
     """Every figure by name. `n` is the number of problems behind it.
 
     Responses without a verdict count in no accuracy but in `unscored`. Where a problem has fewer
     than k responses with a verdict it is left out of pass@k and cons@k. A figure that nothing is
     known of is not there. main: name of the suite's main figure; where it is none of these, it is
-    another name for pass@1.
+    another name for pass@1. quotients: further figures, by the names of the two that they are made
+    of.
     """
     most = max((len(problem.samples) for problem in problems), default=0)
     figures = {"pass@1": pass_at_1(problems)}
     for k in powers(most):
-        figures[f"pass@{k}"] = _of_k(problems, k, lambda s, k: pass_at_k(len(s), _right(s), k))
+        figures[f"pass@{k}"] = _of_k(problems, k, OF_K["pass"])
     for k in powers(most):
         figures[f"cons@{k}"] = _of_k(problems, k, lambda s, k: majority(s, k, same_answer))
-    if most >= FEWEST_FOR_MG:
-        figures[f"mg-pass@{most}"] = _of_k(
-            problems, most, lambda s, k: mg_pass_at_k(len(s), _right(s), k)
-        )
-    for name in suite_figures(problems):
+    if most >= FEWEST_FOR_G:
+        for t in G_THRESHOLDS:
+            figures[f"g-pass@{most}:{t:g}"] = _of_k(problems, most, OF_K[f"g-pass:{t:g}"])
+        figures[f"mg-pass@{most}"] = _of_k(problems, most, OF_K["mg-pass"])
+    for name in own_names(problems):
         figures[name] = _averaged(problems, partial(_figure, name))
+    for name, (above, below) in (quotients or {}).items():
+        figures[name] = _quotient(problems, above, below)
     if any(sample.length_tokens for problem in problems for sample in problem.samples):
         figures["length_tokens"] = _averaged(problems, lambda s: float(s.length_tokens))
     figures["truncated"] = _averaged(problems, lambda s: float(s.is_truncated))
@@ -57,6 +66,12 @@ def figures_of(
     if main not in figures:
         figures = {main: figures["pass@1"], **figures}
     return {name: estimate for name, estimate in figures.items() if estimate is not None}
+
+
+def is_share(name: str, values: Iterable[float]) -> bool:
+    """Whether a figure is written in percent: no count, no length, and between 0 and 1."""
+    is_number = name.startswith(("num_", "length_")) or name == "rating"
+    return not is_number and all(0.0 <= value <= 1.0 for value in values)
 
 
 def pass_at_1(problems: Sequence[ProblemResult]) -> Estimate | None:
@@ -80,7 +95,7 @@ def majority(samples: Samples, k: int, same_answer: SameAnswer = str.__eq__) -> 
     return cons_at_k(votes, gold=RIGHT, k=k)
 
 
-def suite_figures(problems: Sequence[ProblemResult]) -> list[str]:
+def own_names(problems: Sequence[ProblemResult]) -> list[str]:
     """Names of the suite's further figures, in the order in which they appear."""
     names = (name for p in problems for s in p.samples for name in s.figures)
     return list(dict.fromkeys(names))
@@ -104,8 +119,32 @@ def _averaged(
     return mean_and_stderr([n for _, n in known], clusters=[cluster for cluster, _ in known])
 
 
-def _right(samples: Samples) -> int:
-    return sum(sample.is_correct for sample in samples)
+def _quotient(problems: Sequence[ProblemResult], above: str, below: str) -> Estimate | None:
+    """The sum of one figure over all responses by that of another, clustered by problem."""
+    rows = [
+        (problem.id, sample.figures[above], sample.figures[below])
+        for problem in problems
+        for sample in problem.samples
+        if above in sample.figures and below in sample.figures
+    ]
+    if not sum(row[2] for row in rows):
+        return None
+    clusters, numerators, denominators = zip(*rows, strict=True)
+    return quotient_and_stderr(numerators, denominators, clusters=clusters)
+
+
+def _of_counts(chance: Callable[[int, int, int], float]) -> Callable[[Samples, int], float]:
+    """From (responses, right ones, k) to the figure of one problem."""
+    return lambda samples, k: chance(len(samples), sum(s.is_correct for s in samples), k)
+
+
+OF_K: Mapping[str, Callable[[Samples, int], float]] = {
+    "pass": _of_counts(pass_at_k),
+    "cons": majority,
+    "mg-pass": _of_counts(mg_pass_at_k),
+    **{f"g-pass:{t:g}": _of_counts(partial(g_pass_at_k, threshold=t)) for t in G_THRESHOLDS},
+}
+"""Figures of k responses to a problem that have a verdict, by their kind."""
 
 
 def _figure(name: str, sample: SampleResult) -> float | None:

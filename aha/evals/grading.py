@@ -2,14 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from aha.errors import UserError
 from aha.evals.figures import figures_of
+from aha.evals.metrics import Estimate
 from aha.evals.plan import EvalConfig, problems_sha256, short_meta, suite_of
-from aha.evals.result import Result, SampleResult
+from aha.evals.result import ProblemResult, Result, SampleResult
 from aha.evals.suites.suite import Suite
 from aha.rewards.verdict import Verdict
 from aha.tasks.red_team import judge, judged
@@ -87,10 +88,15 @@ def regrade(result: Result, *, data: str | None = None, judge_model: str | None 
             problems=rows,
             problems_sha256=problems_sha256(problems),
             metric=suite.metric,
-            metrics=figures_of(rows, suite.same_answer, main=suite.metric),
+            metrics=suite_figures(suite, rows),
         ),
         changed=Counter(pair for pair in pairs if pair[0] != pair[1]),
     )
+
+
+def suite_figures(suite: Suite, problems: Sequence[ProblemResult]) -> dict[str, Estimate]:
+    """All figures of a suite's graded problems."""
+    return figures_of(problems, suite.same_answer, main=suite.metric, quotients=suite.quotients)
 
 
 def graded_sample(

@@ -130,6 +130,19 @@ def mean_and_stderr(
     )
 
 
+def quotient_and_stderr(
+    numerators: Sequence[float], denominators: Sequence[float], *, clusters: Sequence[Hashable]
+) -> Estimate:
+    """sum(numerators) / sum(denominators), as where instructions count and not prompts.
+
+    The standard error is that of the linearised quotient (the delta method), clustered.
+    """
+    value = math.fsum(numerators) / math.fsum(denominators)
+    mean = math.fsum(denominators) / len(denominators)
+    residuals = [(x - value * y) / mean for x, y in zip(numerators, denominators, strict=True)]
+    return Estimate(value, clustered_stderr(residuals, clusters), len(set(clusters)))
+
+
 def clustered_stderr(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
     """Standard error of the mean of `values` when those of one cluster go together.
 

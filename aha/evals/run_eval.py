@@ -14,8 +14,8 @@ from typing import Any
 from aha.config import build
 from aha.errors import HealthError, UserError
 from aha.evals.backends import LocalBackend, Place, Response
-from aha.evals.figures import figures_of, pass_at_1
-from aha.evals.grading import grade, graded_sample
+from aha.evals.figures import pass_at_1
+from aha.evals.grading import grade, graded_sample, suite_figures
 from aha.evals.journal import Graded, Journal, check_same, open_journal
 from aha.evals.metrics import Estimate
 from aha.evals.plan import EvalConfig, Plan, plan, short_meta
@@ -137,7 +137,7 @@ def sum_up(planned: Plan, header: dict[str, Any], journal: Journal) -> Result:
     problems = problem_results(planned, journal)
     assert all(len(problem.samples) == planned.num_samples for problem in problems)
     suite = planned.suite
-    metrics = figures_of(problems, suite.same_answer, main=suite.metric)
+    metrics = suite_figures(suite, problems)
     return Result(**header, metrics=metrics, problems=tuple(problems))
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aha.evals.compare import ComparedFigure, Comparison
+from aha.evals.figures import is_share
 from aha.evals.leaderboard import Leaderboard, Place
 from aha.evals.metrics import Difference, Estimate
 from aha.evals.paper import LABEL, figures_of_suite
@@ -26,7 +27,7 @@ def unit_of(name: str, values: Sequence[float]) -> Unit:
     """How a figure is written: tokens, a share where it can be one, else a bare number."""
     if name in TOKENS:
         return "tokens"
-    return "fraction" if all(0.0 <= value <= 1.0 for value in values) else "words"
+    return "fraction" if is_share(name, values) else "words"
 
 
 def format_estimate(name: str, estimate: Estimate) -> str:

@@ -6,7 +6,7 @@ from aha.evals.figures import figures_of
 from aha.evals.result import ProblemResult, Result, SampleResult
 
 SETTINGS = {
-    "template": "chat",
+    "template": "r1-zero",
     "instruction": "Put the answer into a box.",
     "temperature": 0.6,
     "top_p": 0.95,

@@ -117,9 +117,22 @@ def test_results_of_unlike_settings_are_refused_by_name(name):
     assert [one.name for one in compare(result(A), other, force=True).unlike] == [name]
 
 
+def test_each_model_may_bring_its_own_chat_template():
+    """The messages are the same; a server does not even say what it makes of them."""
+    a = changed({"settings": {"template": "chat"}})
+    b = dataclasses.replace(a, prompts_sha256="c" * 64, engine={"name": "endpoint"})
+    assert differences(a, b) == []
+    other = dataclasses.replace(b, settings={**b.settings, "instruction": "Be brief."})
+    assert [one.name for one in differences(a, other)] == ["instruction"]
+
+
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("prompts", "--template"), ("grader aha-rl", "--regrade"), ("samples", "the same way")],
+    [
+        ("prompts", "evaluate one of them again"),
+        ("grader aha-rl", "--regrade"),
+        ("samples", "the same way"),
+    ],
 )
 def test_the_hint_says_what_would_make_them_alike(name, remedy):
     with pytest.raises(UserError) as error:

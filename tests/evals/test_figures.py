@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from aha.evals.figures import figures_of, majority, powers
+from aha.evals.figures import figures_of, is_share, majority, powers
 from tests.evals.evaluations import problem, sampled
 
 
@@ -77,6 +77,37 @@ def test_figures_of_a_suite_are_averaged_where_they_are_known():
     assert figures["prompt_strict"] == figures["pass@1"]
     assert next(iter(figures)) == "prompt_strict"
     assert figures_of(rows, main="loose").get("loose") == figures["loose"]
+
+
+def test_a_quotient_of_figures_weighs_what_it_counts():
+    """Prompts of 1 and 3 instructions: 3 of 4 kept, not the mean of 0 and 1."""
+    rows = [
+        problem(0, right(figures={"kept": 0.0, "all": 1.0}), FAILED),
+        problem(1, right(figures={"kept": 3.0, "all": 3.0})),
+    ]
+    figures = figures_of(rows, quotients={"share": ("kept", "all"), "none": ("all", "gone")})
+    assert figures["share"].value == 0.75 and figures["share"].n == 2
+    residuals = (0 - 0.75) / 2, (3 - 2.25) / 2  # by hand: the delta method
+    assert figures["share"].stderr == pytest.approx(
+        math.sqrt(2 * sum(r * r for r in residuals)) / 2
+    )
+    assert "none" not in figures
+
+
+def test_g_pass_asks_for_a_share_of_right_ones():
+    rows = [problem(0, right(), right(), right(), wrong()), problem(1, *[right()] * 4)]
+    figures = figures_of(rows)
+    assert [figures[f"g-pass@4:{t}"].value for t in ("0.5", "0.75", "1")] == [1.0, 1.0, 0.5]
+    assert "g-pass@2:1" not in figures
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [("pass@1", 0.5, True), ("rating", 0.9, False), ("num_kept", 1.0, False),
+     ("length_ratio", 0.8, False), ("prompt_loose", 1.5, False)],
+)  # fmt: skip
+def test_what_is_written_in_percent(name, value, expected):
+    assert is_share(name, [value]) is expected
 
 
 def test_cut_off_responses_are_counted():

@@ -1,7 +1,7 @@
 """What the list of suites says about each: source, columns, protocol, grader."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aha.evals.suites.suite import Figures, Protocol
@@ -46,6 +46,8 @@ class Entry:
     """The paper names this k (arXiv 2501.12948v2, D.1)."""
     metric: str = "pass@1"
     figures: Figures | None = None
+    quotients: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """See `Suite.quotients`."""
     same_answer: Callable[[str, str], bool] = str.__eq__
     most_rows: int | None = None
     """Of a source that is larger than one needs, the first so many."""

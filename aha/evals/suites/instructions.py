@@ -36,23 +36,24 @@ def follows_all(problem: Problem, response: str) -> Verdict:
 
 
 def figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
-    """The four figures of the paper for one response.
+    """Whether all instructions are kept, how many are, and how many there are.
 
-    The instruction-level ones are shares of this response's instructions, so averages weigh
-    prompts alike. The published figures weigh instructions alike: they are the quotients of the
-    averages of `kept_strict` (`kept_loose`) and `instructions`.
+    The paper's instruction-level figures weigh instructions alike: QUOTIENTS of sums.
     """
     found = _followed(problem, response)
-    count = len(found.strict)
     return {
         "prompt_strict": float(found.all_strict),
         "prompt_loose": float(found.all_loose),
-        "instruction_strict": sum(found.strict) / count,
-        "instruction_loose": sum(found.loose) / count,
-        "kept_strict": float(sum(found.strict)),
-        "kept_loose": float(sum(found.loose)),
-        "instructions": float(count),
+        "num_kept_strict": float(sum(found.strict)),
+        "num_kept_loose": float(sum(found.loose)),
+        "num_instructions": float(len(found.strict)),
     }
+
+
+QUOTIENTS = {
+    "instruction_strict": ("num_kept_strict", "num_instructions"),
+    "instruction_loose": ("num_kept_loose", "num_instructions"),
+}
 
 
 INSTRUCTIONS = (
@@ -67,5 +68,6 @@ INSTRUCTIONS = (
         protocol=Protocol(),
         metric="prompt_strict",
         figures=figures,
+        quotients=QUOTIENTS,
     ),
 )

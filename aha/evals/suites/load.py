@@ -50,6 +50,7 @@ def _published(entry: Entry, data: Path | None, judge: "Judge | None") -> Suite:
         protocol=entry.protocol,
         metric=entry.metric,
         figures=entry.figures,
+        quotients=entry.quotients,
         same_answer=entry.same_answer,
         needs_judge=entry.grade is None,
     )

@@ -1,7 +1,7 @@
 """What a suite is: a task's problems, how the paper asks them, and which figures it reports."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ class Suite:
     """Name of the main figure."""
     figures: Figures | None = None
     """Further figures of each response, averaged."""
+    quotients: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Figures that are the sum of one of those over all responses by the sum of another."""
     same_answer: Callable[[str, str], bool] = str.__eq__
     """Whether two extracted answers are one, for the majority vote."""
     needs_judge: bool = False

@@ -201,10 +201,10 @@ def test_ifeval_figures(tmp_path):
     problem = problems(suite)[0]
     assert problem.id == "ifeval/0" and suite.metric == "prompt_strict"
     for reply, kind, values in (
-        ("<think>\na, b\n</think>\nhello my friend", "correct", (1, 1, 1, 1, 2, 2, 2)),
-        ("Sure, so:\nhello my friend", "wrong", (0, 1, 0.5, 1, 1, 2, 2)),
-        ("a, b", "wrong", (0, 0, 0, 0, 0, 0, 2)),
-        ("<think>\nnever ends", "unparseable", (0, 0, 0, 0, 0, 0, 2)),
+        ("<think>\na, b\n</think>\nhello my friend", "correct", (1, 1, 2, 2, 2)),
+        ("Sure, so:\nhello my friend", "wrong", (0, 1, 1, 2, 2)),
+        ("a, b", "wrong", (0, 0, 0, 0, 2)),
+        ("<think>\nnever ends", "unparseable", (0, 0, 0, 0, 2)),
     ):
         verdict = suite.task.score(problem, reply)
         assert verdict.kind == kind, reply
