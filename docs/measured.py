@@ -6,6 +6,7 @@ the benchmarks wrote. A table is made from them and never typed.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,30 @@ def speed() -> str:
     return table(("", "aha, 2 processes", "best other setting", "ratio"), rows)
 
 
+def scaling(name: str) -> str:
+    """A measurement of test-time compute: a row a strategy, all its sizes."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for point in load(name)["points"]:
+        rows.setdefault(point["strategy"], []).append(point)
+    lines = [
+        [
+            f"`{strategy}`",
+            f"{', '.join(str(p['size']) for p in points)} {points[0]['unit']}",
+            ", ".join(f"{p['tokens']:,.0f}" for p in points),
+            ", ".join(f"{100 * p['accuracy']:.1f}" for p in points),
+            _range([100 * p["stderr"] for p in points]),
+        ]
+        for strategy, points in rows.items()
+    ]
+    header = ("strategy", "sizes", "tokens a problem", "accuracy, %", "standard error")
+    return table(header, lines)
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return low if low == high else f"{low} to {high}"
+
+
 def load(name: str) -> dict[str, Any]:
     """A result file by its name."""
     result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
@@ -158,4 +183,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "measured-three-tasks": three_tasks,
     "measured-stages": stages,
     "measured-speed": speed,
+    "measured-scale-countdown": partial(scaling, "scale-countdown"),
+    "measured-scale-arithmetic": partial(scaling, "scale-arithmetic"),
 }

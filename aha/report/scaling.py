@@ -66,13 +66,19 @@ def table_rows(result: Row) -> list[list[str]]:
         rows.append(
             [
                 f"{point['strategy']}" + (" (knows the answers)" if point["oracle"] else ""),
-                f"{point['size']:,} {point['unit']}",
+                _counted(point["size"], point["unit"]),
                 format_value(point["tokens"], "tokens"),
                 f"{accuracy} {PLUS_MINUS}{error}",
                 str(point["n"]),
             ]
         )
     return rows
+
+
+def _counted(size: int, unit: str) -> str:
+    """`16 samples`, `1 sample`, `1 candidate a step`."""
+    noun, *rest = unit.split(" ")
+    return " ".join([f"{size:,}", noun.removesuffix("s") if size == 1 else noun, *rest])
 
 
 def table_text(result: Row) -> str:

@@ -111,7 +111,7 @@ def test_the_page_is_one_file_and_inert():
 def test_the_table_has_a_row_a_point():
     lines = table_text(result()).splitlines()
     assert len(lines) == 5
-    assert lines[2].split() == ["majority", "1", "samples", "100.0", "50.0%", "\u00b12.0", "64"]
+    assert lines[2].split() == ["majority", "1", "sample", "100.0", "50.0%", "\u00b12.0", "64"]
 
 
 def test_files_lie_beside_the_result(tmp_path):
