@@ -101,6 +101,24 @@ def render_prompt(
     return text.replace(QUESTION, question)
 
 
+def render_turns(
+    template: str,
+    messages: Sequence[Message],
+    tokenizer: HasChatTemplate | None = None,
+    *,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+) -> str:
+    """The prompt for a conversation that ends with the user. Templates but "chat" take one turn."""
+    if template == "chat":
+        return render_chat(messages, tokenizer, chat_template_kwargs=chat_template_kwargs)
+    if len(messages) > 1:
+        raise UserError(
+            f"the template {template} has no turns and no system prompt: "
+            "it takes one message of the user"
+        )
+    return render_prompt(template, messages[0]["content"], tokenizer)
+
+
 def render_chat(
     messages: Sequence[Message],
     tokenizer: HasChatTemplate | None = None,

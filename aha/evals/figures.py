@@ -70,7 +70,7 @@ def figures_of(
 
 def is_share(name: str, values: Iterable[float]) -> bool:
     """Whether a figure is written in percent: no count, no length, and between 0 and 1."""
-    is_number = name.startswith(("num_", "length_")) or name == "rating"
+    is_number = name.startswith(("num_", "length_", "rating"))
     return not is_number and all(0.0 <= value <= 1.0 for value in values)
 
 

@@ -25,6 +25,7 @@ from aha.tasks.task import Problem
 RUNS = Path("runs")
 MAX_META_CHARS = 200
 """Longer values of a problem's own data are not copied into the result."""
+TWO_TURNS = [{"role": role, "content": "hello"} for role in ("user", "assistant", "user")]
 READ_BYTES = 1 << 24
 
 
@@ -58,6 +59,7 @@ class Plan:
 
     config: EvalConfig
     suite: Suite
+    """With the instruction that was settled on."""
     problems: Sequence[Problem]
     folder: Path | None
     """Of a model on this machine."""
@@ -107,10 +109,12 @@ def plan(config: EvalConfig, *, hash_weights: bool = True) -> Plan:
     folder, trained_with = (None, None) if is_endpoint(config.model) else local_model(config.model)
     resolved = resolve(config, suite, trained_with)
     backend = _backend(resolved, folder)
+    if suite.has_turns:
+        backend.conversation(TWO_TURNS)  # a template without turns ends here
     protocol = replace(suite.protocol, instruction=resolved.instruction or "")
     return Plan(
         config=resolved,
-        suite=suite,
+        suite=replace(suite, protocol=protocol),
         problems=problems,
         folder=folder,
         backend=backend,

@@ -13,7 +13,8 @@ from typing import Any
 
 from aha.config import build
 from aha.errors import HealthError, UserError
-from aha.evals.backends import LocalBackend, Place, Response
+from aha.evals.backends import LocalBackend, Place, Response, Tell
+from aha.evals.conversation import converse
 from aha.evals.figures import pass_at_1
 from aha.evals.grading import grade, graded_sample, suite_figures
 from aha.evals.journal import Graded, Journal, check_same, open_journal
@@ -87,13 +88,20 @@ def draw(
     told = _Told(planned, journal, log)
     for unit in ranks.deal(ranks.broadcast(todo)):
         started = time.monotonic()
-        for batch in planned.backend.sample(planned.prompts, unit, told.within):
+        for batch in batches(planned, unit, told.within):
             graded = grade_batch(planned, batch)
             journal.add(graded, seconds=time.monotonic() - started)
             started = time.monotonic()
             told.tell()
     ranks.barrier()
     told.tell(is_last=True)
+
+
+def batches(planned: Plan, unit: Unit, tell: Tell) -> Iterator[list[Response]]:
+    """The responses in the places of a unit."""
+    if planned.suite.has_turns:
+        return converse(planned, unit, tell)
+    return planned.backend.sample(planned.prompts, unit, tell)
 
 
 def grade_batch(planned: Plan, batch: Sequence[Response]) -> list[Graded]:

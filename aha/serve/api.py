@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aha.chat.grammar import ends_in_open_think
-from aha.chat.templates import Message, render_chat, render_prompt
+from aha.chat.templates import Message, render_turns
 from aha.errors import UserError, nearest
 from aha.serve.api_reply import (
     Json,
@@ -168,16 +168,9 @@ class Api:
                 return
 
     def _prompt(self, messages: list[Message], variables: dict[str, Any]) -> str:
-        """Templates without turns know one question only. Raises UserError."""
+        """Raises UserError where the template has no turns."""
         tokenizer = self.service.tokenizer
-        if self.template == "chat":
-            return render_chat(messages, tokenizer, chat_template_kwargs=variables)
-        if len(messages) > 1:
-            raise UserError(
-                f"the template {self.template} has no turns and no system prompt: "
-                "it takes one message of the user"
-            )
-        return render_prompt(self.template, messages[0]["content"], tokenizer)
+        return render_turns(self.template, messages, tokenizer, chat_template_kwargs=variables)
 
     def _check_name(self, name: str) -> None:
         if name != self.name:

@@ -118,8 +118,9 @@ def test_vllm_is_asked_by_its_public_names(tmp_path, monkeypatch):
             super().__init__(values)
 
     class LLM:
-        def __init__(self, model, dtype, seed):
+        def __init__(self, model, dtype, seed, **options):
             asked.append((model, dtype, seed))
+            assert set(options) <= {"enable_chunked_prefill"}
 
         def generate(self, prompts, params, *, use_tqdm):
             asked.append((prompts, params))

@@ -28,7 +28,6 @@ from aha.evals.scaling.journal import Journal
 from aha.evals.scaling.sampler import Outcome, Question, RewardScorer, Sampler, SearchSettings
 from aha.evals.scaling.strategies import Point, parse_points
 from aha.evals.scaling.training import training_curve
-from aha.evals.suites.suite import Suite
 from aha.pipeline.files import read_json, remove_folder, write_json
 from aha.pipeline.launch import launched
 from aha.pipeline.machine import default_ranks
@@ -91,12 +90,6 @@ class Job:
     def chunk_problems(self) -> int:
         """Problems that are worked on at a time."""
         return max(1, min(MOST_CHUNK, CHUNK_TOKENS // self.params.max_new_tokens))
-
-    @property
-    def suite(self) -> Suite:
-        """With the instruction that was settled on."""
-        suite, instruction = self.planned.suite, self.planned.config.instruction or ""
-        return replace(suite, protocol=replace(suite.protocol, instruction=instruction))
 
 
 def scale(
@@ -227,7 +220,7 @@ def measure(job: Job, folder: Path, ranks: Ranks, log: Progress) -> dict[str, li
     sampler = Sampler(
         engine=job.backend.loaded_engine,
         prompter=job.backend.prompter,
-        suite=job.suite,
+        suite=job.planned.suite,
         params=job.params,
         journal=journal,
         settings=job.settings,

@@ -49,6 +49,8 @@ class Entry:
     quotients: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """See `Suite.quotients`."""
     same_answer: Callable[[str, str], bool] = str.__eq__
+    has_turns: bool = False
+    """See `Suite.has_turns`."""
     most_rows: int | None = None
     """Of a source that is larger than one needs, the first so many."""
 

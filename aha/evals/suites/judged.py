@@ -20,13 +20,13 @@ _FREE = Protocol(samples=1)
 
 
 def _first_turn(row: Row) -> Row:
-    """The first of several turns; the others stay in `meta`."""
+    """The first turn is the question; all of them stay in `meta`."""
     turns = row.get("turns", row.get("prompt"))
     if not isinstance(turns, list):
         return without_gold()(row) or {}
-    first = turns[0]["content"] if isinstance(turns[0], dict) else turns[0]
+    said = [turn["content"] if isinstance(turn, dict) else turn for turn in turns]
     others = {key: value for key, value in row.items() if key not in ("prompt", "turns", "label")}
-    return {**others, "question": first, "turns": turns, "answer": None}
+    return {**others, "question": said[0], "turns": said, "answer": None}
 
 
 def _paired(row: Row) -> Row:
@@ -65,7 +65,7 @@ JUDGED = (
     ),
     Entry(
         name="mt-bench",
-        description="80 questions of two turns: the first turn, marked from 1 to 10",
+        description="80 questions of two turns, each reply marked from 1 to 10",
         hub="HuggingFaceH4/mt_bench_prompts@train",
         licence="Apache-2.0",
         adapt=_first_turn,
@@ -74,6 +74,7 @@ JUDGED = (
         protocol=_FREE,
         metric="rating",
         figures=rating_figures,
+        has_turns=True,
     ),
     _pairwise(
         name="arena-hard",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aha.evals.suites.entry import Grade
 from aha.evals.suites.reply import visible
+from aha.evals.suites.turns import later_questions, parted
 from aha.rewards.verdict import Verdict
 from aha.tasks.task import Problem
 
@@ -36,6 +37,8 @@ Explain your judgement briefly, then give a mark from 1 to 10 in exactly this fo
 example [[5]].
 
 """
+TURNS_NOTE = " The earlier turns are there to be understood; judge the last reply alone."
+MARKS_BETWEEN = ", "
 REFERENCE_NOTE = " Where a reference is given, compare the reply with it and correct its mistakes."
 
 
@@ -57,40 +60,63 @@ def correctness(judge: "Judge") -> Grade:
 
 
 def rating(judge: "Judge") -> Grade:
-    """A mark from 1 to 10; the score is 0 at 1 and 1 at 10."""
+    """A mark from 1 to 10 for each turn; the score is 0 at a mean of 1 and 1 at 10.
+
+    An empty reply gets the lowest mark; a response of nothing else is unparseable.
+    """
 
     def grade(problem: Problem, response: str) -> Verdict:
-        reply = visible(response)
-        if not reply:
+        replies = [visible(part) for part in parted(response)]
+        if not any(replies):
             return Verdict.unparseable("an empty reply")
-        prompt = rate_prompt(problem.question, reply, reference_of(problem))
-        ((said,),) = judge.writer.sample([prompt], judge.once)
-        mark = read_rating(said.text)
-        if mark is None:
-            return Verdict.error("the judge gave no mark")
-        score = (mark - LOWEST) / (HIGHEST - LOWEST)
-        kind = "correct" if mark >= PASSING else "wrong"
-        return Verdict(kind=kind, score=score, reason=f"mark {mark:g}")  # type: ignore[arg-type]
+        questions = (problem.question, *later_questions(problem))
+        turns = list(zip(questions, replies, strict=False))
+        marks: list[float] = []
+        for number in range(len(turns)):
+            mark = _mark(judge, turns[: number + 1], reference_of(problem, number))
+            if mark is None:
+                return Verdict.error("the judge gave no mark")
+            marks.append(mark)
+        mean = sum(marks) / len(marks)
+        return Verdict(
+            kind="correct" if mean >= PASSING else "wrong",
+            score=(mean - LOWEST) / (HIGHEST - LOWEST),
+            reason="the judge's marks",
+            extracted=MARKS_BETWEEN.join(f"{mark:g}" for mark in marks),
+        )
 
     return grade
 
 
-def rate_prompt(question: str, reply: str, reference: str = "") -> str:
-    """Asks for a mark."""
+def _mark(judge: "Judge", turns: Sequence[tuple[str, str]], reference: str) -> float | None:
+    """Of the last reply."""
+    if not turns[-1][1]:
+        return LOWEST
+    ((said,),) = judge.writer.sample([rate_prompt(turns, reference)], judge.once)
+    return read_rating(said.text)
+
+
+def rate_prompt(turns: Sequence[tuple[str, str]], reference: str = "") -> str:
+    """Asks for a mark of the last reply of (question, reply) pairs."""
     from aha.data.prompts import fenced
 
-    head = RATE_PROMPT.replace("{reference_note}", REFERENCE_NOTE if reference else "")
-    parts = [fenced("question", question)]
+    note = (REFERENCE_NOTE if reference else "") + (TURNS_NOTE if len(turns) > 1 else "")
+    parts = []
+    for question, reply in turns[:-1]:
+        parts += [fenced("earlier-question", question), fenced("earlier-reply", reply)]
+    question, reply = turns[-1]
+    parts.append(fenced("question", question))
     if reference:
         parts.append(fenced("reference", reference))
+    head = RATE_PROMPT.replace("{reference_note}", note)
     return head + "\n\n".join([*parts, fenced("reply", reply)])
 
 
-def reference_of(problem: Problem) -> str:
-    """The first turn's reference answer, where the row has one."""
+def reference_of(problem: Problem, turn: int = 0) -> str:
+    """A turn's reference answer, where the row has one."""
     reference = problem.meta.get("reference")
     if isinstance(reference, Sequence) and not isinstance(reference, str):
-        reference = reference[0] if reference else ""
+        reference = reference[turn] if turn < len(reference) else ""
     return reference if isinstance(reference, str) else ""
 
 
@@ -102,10 +128,12 @@ def read_rating(text: str) -> float | None:
 
 
 def rating_figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
-    """`rating`: the mark; an empty reply gets the lowest."""
+    """`rating`: the mean mark; of several turns each one's too, `rating_turn_2`."""
     if not verdict.is_scored:
         return {}
-    return {"rating": LOWEST + verdict.score * (HIGHEST - LOWEST)}
+    marks = (verdict.extracted or "").split(MARKS_BETWEEN)
+    turns = {f"rating_turn_{i}": float(mark) for i, mark in enumerate(marks, 1) if len(marks) > 1}
+    return {"rating": LOWEST + verdict.score * (HIGHEST - LOWEST), **turns}
 
 
 def preference(judge: "Judge") -> Grade:

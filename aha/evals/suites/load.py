@@ -52,6 +52,7 @@ def _published(entry: Entry, data: Path | None, judge: "Judge | None") -> Suite:
         figures=entry.figures,
         quotients=entry.quotients,
         same_answer=entry.same_answer,
+        has_turns=entry.has_turns,
         needs_judge=entry.grade is None,
     )
 

@@ -52,6 +52,8 @@ class Suite:
     """Figures that are the sum of one of those over all responses by the sum of another."""
     same_answer: Callable[[str, str], bool] = str.__eq__
     """Whether two extracted answers are one, for the majority vote."""
+    has_turns: bool = False
+    """Problems go on after the first reply (`Problem.meta["turns"]`); see `turns`."""
     needs_judge: bool = False
     """Graded by a model: load it with a judge."""
 

@@ -59,7 +59,7 @@ def test_a_judge_reads_the_summary_only(tmp_path):
 def test_marks(tmp_path):
     assert [read_rating(t) for t in ("[[8]]", "a [[2]] b [[ 9.5 ]] c")] == [8.0, 9.5]
     assert [read_rating(t) for t in ("", "8", "[[0]]", "[[11]]", "[[x]]")] == [None] * 5
-    assert "<reference-" not in rate_prompt("q", "r")
+    assert "<reference-" not in rate_prompt([("q", "r")])
     verdict, figures = graded(load(tmp_path, "mt-bench", "[[3]]"), "So.")
     assert (verdict.kind, figures) == ("wrong", {"rating": pytest.approx(3.0)})
     verdict, figures = graded(load(tmp_path, "mt-bench", "no mark"), "So.")
