@@ -7,6 +7,7 @@ responses drawn from those there are; every standard error is clustered by probl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from aha.evals.length_control import length_controlled
 from aha.evals.metrics import (
     Estimate,
     classes,
@@ -21,7 +22,8 @@ from aha.evals.result import ProblemResult, SampleResult
 
 SameAnswer = Callable[[str, str], bool]
 Samples = Sequence[SampleResult]
-Quotients = Mapping[str, tuple[str, str]]
+WholeFigure = Callable[[Sequence[ProblemResult]], Estimate | None]
+"""A figure of all problems together, where it is no mean over responses; None: nothing known."""
 RIGHT = -1
 """The class that every right answer votes for, however it is spelled."""
 FEWEST_FOR_G = 4
@@ -35,15 +37,14 @@ def figures_of(
     same_answer: SameAnswer = str.__eq__,
     *,
     main: str = "pass@1",
-    quotients: Quotients | None = None,
+    whole: Mapping[str, WholeFigure] | None = None,
 ) -> dict[str, Estimate]:
     """Every figure by name. `n` is the number of problems behind it.
 
     Responses without a verdict count in no accuracy but in `unscored`. Where a problem has fewer
     than k responses with a verdict it is left out of pass@k and cons@k. A figure that nothing is
     known of is not there. main: name of the suite's main figure; where it is none of these, it is
-    another name for pass@1. quotients: further figures, by the names of the two that they are made
-    of.
+    another name for pass@1. whole: further figures, by name.
     """
     most = max((len(problem.samples) for problem in problems), default=0)
     figures = {"pass@1": pass_at_1(problems)}
@@ -57,8 +58,8 @@ def figures_of(
         figures[f"mg-pass@{most}"] = _of_k(problems, most, OF_K["mg-pass"])
     for name in own_names(problems):
         figures[name] = _averaged(problems, partial(_figure, name))
-    for name, (above, below) in (quotients or {}).items():
-        figures[name] = _quotient(problems, above, below)
+    for name, figure in (whole or {}).items():
+        figures[name] = figure(problems)
     if any(sample.length_tokens for problem in problems for sample in problem.samples):
         figures["length_tokens"] = _averaged(problems, lambda s: float(s.length_tokens))
     figures["truncated"] = _averaged(problems, lambda s: float(s.is_truncated))
@@ -119,18 +120,39 @@ def _averaged(
     return mean_and_stderr([n for _, n in known], clusters=[cluster for cluster, _ in known])
 
 
-def _quotient(problems: Sequence[ProblemResult], above: str, below: str) -> Estimate | None:
+def quotient(above: str, below: str) -> WholeFigure:
     """The sum of one figure over all responses by that of another, clustered by problem."""
-    rows = [
-        (problem.id, sample.figures[above], sample.figures[below])
+
+    def figure(problems: Sequence[ProblemResult]) -> Estimate | None:
+        clusters, numerators, denominators = _columns(problems, above, below)
+        if not sum(denominators):
+            return None
+        return quotient_and_stderr(numerators, denominators, clusters=clusters)
+
+    return figure
+
+
+def without_length(wins: str, longer_by: str) -> WholeFigure:
+    """A win rate with the length of replies taken out; see `length_control`."""
+
+    def figure(problems: Sequence[ProblemResult]) -> Estimate | None:
+        clusters, won, differences = _columns(problems, wins, longer_by)
+        return length_controlled(won, differences, clusters=clusters)
+
+    return figure
+
+
+def _columns(
+    problems: Sequence[ProblemResult], one: str, other: str
+) -> tuple[list[str], list[float], list[float]]:
+    """The problem and two figures of every response that has both."""
+    both = [
+        (problem.id, sample.figures[one], sample.figures[other])
         for problem in problems
         for sample in problem.samples
-        if above in sample.figures and below in sample.figures
+        if one in sample.figures and other in sample.figures
     ]
-    if not sum(row[2] for row in rows):
-        return None
-    clusters, numerators, denominators = zip(*rows, strict=True)
-    return quotient_and_stderr(numerators, denominators, clusters=clusters)
+    return [row[0] for row in both], [row[1] for row in both], [row[2] for row in both]
 
 
 def _of_counts(chance: Callable[[int, int, int], float]) -> Callable[[Samples, int], float]:

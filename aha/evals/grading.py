@@ -96,7 +96,7 @@ def regrade(result: Result, *, data: str | None = None, judge_model: str | None 
 
 def suite_figures(suite: Suite, problems: Sequence[ProblemResult]) -> dict[str, Estimate]:
     """All figures of a suite's graded problems."""
-    return figures_of(problems, suite.same_answer, main=suite.metric, quotients=suite.quotients)
+    return figures_of(problems, suite.same_answer, main=suite.metric, whole=suite.whole)
 
 
 def graded_sample(

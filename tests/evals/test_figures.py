@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from aha.evals.figures import figures_of, is_share, majority, powers
+from aha.evals.figures import figures_of, is_share, majority, powers, quotient
 from tests.evals.evaluations import problem, sampled
 
 
@@ -85,7 +85,9 @@ def test_a_quotient_of_figures_weighs_what_it_counts():
         problem(0, right(figures={"kept": 0.0, "all": 1.0}), FAILED),
         problem(1, right(figures={"kept": 3.0, "all": 3.0})),
     ]
-    figures = figures_of(rows, quotients={"share": ("kept", "all"), "none": ("all", "gone")})
+    figures = figures_of(
+        rows, whole={"share": quotient("kept", "all"), "none": quotient("all", "gone")}
+    )
     assert figures["share"].value == 0.75 and figures["share"].n == 2
     residuals = (0 - 0.75) / 2, (3 - 2.25) / 2  # by hand: the delta method
     assert figures["share"].stderr == pytest.approx(

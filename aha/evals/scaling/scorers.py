@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aha.evals.length_control import sigmoid
 from aha.evals.scaling.sampler import Draft, Question, Sampler, stream_of
 
 
@@ -123,11 +124,3 @@ def going_branches(drafts: Sequence[tuple[Question, Draft]], going: Sequence[int
         branches.append(seen.get(group, 0))
         seen[group] = branches[-1] + 1
     return branches
-
-
-def sigmoid(score: float) -> float:
-    """1 / (1 + exp(-score)), without overflow."""
-    if score >= 0:
-        return 1.0 / (1.0 + math.exp(-score))
-    small = math.exp(score)
-    return small / (1.0 + small)

@@ -10,6 +10,7 @@ from aha.tasks.task import Problem
 
 if TYPE_CHECKING:
     from aha.data.judge import Judge
+    from aha.evals.figures import WholeFigure
 
 Row = Mapping[str, Any]
 Adapt = Callable[[Row], Row | None]
@@ -46,8 +47,8 @@ class Entry:
     """The paper names this k (arXiv 2501.12948v2, D.1)."""
     metric: str = "pass@1"
     figures: Figures | None = None
-    quotients: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """See `Suite.quotients`."""
+    whole: "Mapping[str, WholeFigure]" = field(default_factory=dict)
+    """See `Suite.whole`."""
     same_answer: Callable[[str, str], bool] = str.__eq__
     has_turns: bool = False
     """See `Suite.has_turns`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from aha.evals.figures import quotient
 from aha.evals.suites.entry import Entry, Row, without_gold
 from aha.evals.suites.reply import visible
 from aha.evals.suites.suite import Protocol
@@ -38,7 +39,7 @@ def follows_all(problem: Problem, response: str) -> Verdict:
 def figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
     """Whether all instructions are kept, how many are, and how many there are.
 
-    The paper's instruction-level figures weigh instructions alike: QUOTIENTS of sums.
+    The paper's instruction-level figures weigh instructions alike: they are quotients of sums.
     """
     found = _followed(problem, response)
     return {
@@ -48,12 +49,6 @@ def figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, f
         "num_kept_loose": float(sum(found.loose)),
         "num_instructions": float(len(found.strict)),
     }
-
-
-QUOTIENTS = {
-    "instruction_strict": ("num_kept_strict", "num_instructions"),
-    "instruction_loose": ("num_kept_loose", "num_instructions"),
-}
 
 
 INSTRUCTIONS = (
@@ -68,6 +63,9 @@ INSTRUCTIONS = (
         protocol=Protocol(),
         metric="prompt_strict",
         figures=figures,
-        quotients=QUOTIENTS,
+        whole={
+            "instruction_strict": quotient("num_kept_strict", "num_instructions"),
+            "instruction_loose": quotient("num_kept_loose", "num_instructions"),
+        },
     ),
 )

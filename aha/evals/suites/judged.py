@@ -6,6 +6,7 @@ or AlpacaEval's `output`). Where no row has one, replies are marked from 1 to 10
 
 from dataclasses import replace
 
+from aha.evals.figures import without_length
 from aha.evals.suites.entry import Entry, Row, without_gold
 from aha.evals.suites.judging import (
     correctness,
@@ -46,11 +47,14 @@ def _pairwise(**said: object) -> Entry:
         protocol=_FREE,
         metric="win_rate",
         figures=preference_figures,
+        whole={"win_rate_lc": without_length("win_rate", "length_difference")},
         **said,  # type: ignore[arg-type]
     )
     return replace(
         paired,
-        without_gold=replace(paired, judged=rating, metric="rating", figures=rating_figures),
+        without_gold=replace(
+            paired, judged=rating, metric="rating", figures=rating_figures, whole={}
+        ),
     )
 
 

@@ -23,8 +23,6 @@ PASSING = 7.0
 """A mark from which on a reply counts as good in pass@1."""
 STRONG_WEIGHT = 3
 """A clear preference weighs as much as so many slight ones (Arena-Hard, arXiv 2406.11939)."""
-NEAR = 1.25
-"""Replies whose length differs from the baseline's by no more than this factor."""
 _RATING = re.compile(r"\[\[\s*([0-9]{1,2}(?:\.[0-9]{1,4})?)\s*\]\]")
 
 # Scale and form of the verdict are those of MT-Bench (arXiv 2306.05685); the words are ours.
@@ -162,15 +160,8 @@ def share_of_wins(opinions: Sequence[int]) -> float:
 
 
 def preference_figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
-    """`win_rate`; `win_rate_near` over replies about as long as the baseline's; `length_ratio`.
-
-    Judges like long replies. AlpacaEval takes that out by a regression over all models; a win rate
-    among replies of like length needs no other models.
-    """
+    """`win_rate`, and `length_difference`: characters more than the baseline's reply has."""
     if not verdict.is_scored:
         return {}
-    ratio = len(visible(response)) / max(1, len(problem.gold))
-    found = {"win_rate": verdict.score, "length_ratio": ratio}
-    if 1 / NEAR <= ratio <= NEAR:
-        found["win_rate_near"] = verdict.score
-    return found
+    longer = len(visible(response)) - len(problem.gold)
+    return {"win_rate": verdict.score, "length_difference": float(longer)}

@@ -50,7 +50,7 @@ def _published(entry: Entry, data: Path | None, judge: "Judge | None") -> Suite:
         protocol=entry.protocol,
         metric=entry.metric,
         figures=entry.figures,
-        quotients=entry.quotients,
+        whole=entry.whole,
         same_answer=entry.same_answer,
         has_turns=entry.has_turns,
         needs_judge=entry.grade is None,

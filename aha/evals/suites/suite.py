@@ -11,6 +11,7 @@ from aha.tasks.task import Problem, Task
 
 if TYPE_CHECKING:
     from aha.data.judge import Judge
+    from aha.evals.figures import WholeFigure
 
 Figures = Callable[[Problem, str, Verdict], Mapping[str, float]]
 
@@ -48,8 +49,8 @@ class Suite:
     """Name of the main figure."""
     figures: Figures | None = None
     """Further figures of each response, averaged."""
-    quotients: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Figures that are the sum of one of those over all responses by the sum of another."""
+    whole: "Mapping[str, WholeFigure]" = field(default_factory=dict)
+    """Figures of all problems together, made of those: a quotient, a regression."""
     same_answer: Callable[[str, str], bool] = str.__eq__
     """Whether two extracted answers are one, for the majority vote."""
     has_turns: bool = False

@@ -95,7 +95,7 @@ def test_pairs_are_judged_in_both_orders(tmp_path, name, shape):
     assert (problem.question, problem.gold) == ("Write a haiku.", "Snow falls.")
     verdict, figures = graded(suite, "<think>\nhm\n</think>\nFrost sings.")
     assert verdict.is_correct and verdict.score == 1.0
-    assert figures == {"win_rate": 1.0, "length_ratio": 12 / 11, "win_rate_near": 1.0}
+    assert figures == {"win_rate": 1.0, "length_difference": 1.0}
     first, second = judge.writer.asked
     assert first.index("Frost") < first.index("Snow") and second.index("Snow") < second.index("Fro")
 
@@ -103,7 +103,7 @@ def test_pairs_are_judged_in_both_orders(tmp_path, name, shape):
 def test_a_judge_that_likes_the_first_place_gives_no_advantage(tmp_path):
     verdict, figures = graded(load(tmp_path, "arena-hard", "[[A>B]]", 1), "Frost sings. " * 9)
     assert (verdict.kind, verdict.score) == ("wrong", 0.5)
-    assert set(figures) == {"win_rate", "length_ratio"}  # much longer: not among the near ones
+    assert figures == {"win_rate": 0.5, "length_difference": 9 * 13 - 1 - 11}
 
 
 def test_without_a_baseline_replies_are_marked(tmp_path):
