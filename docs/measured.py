@@ -35,6 +35,12 @@ STAGE_ROWS = {
     "thinks_on_smalltalk": "thinks about a greeting",
 }
 
+SERVERS = {
+    "aha_float32": "`aha serve`",
+    "aha_bfloat16": "`aha serve --dtype bfloat16`",
+    "vllm_cpu_bfloat16": "vLLM 0.32 for CPUs, bfloat16, one core",
+}
+
 
 def demo() -> str:
     """R1-Zero on the embedded model, one row a seed."""
@@ -125,6 +131,18 @@ def speed() -> str:
     return table(("", "aha, 2 processes", "best other setting", "ratio"), rows)
 
 
+def serving() -> str:
+    """Servers by the number of clients that ask at once."""
+    speed = json.loads((BENCHMARKS / "serve.json").read_text())["tokens_per_second"]
+    clients = list(next(iter(speed.values())))
+    header = ("tokens/s", *(f"{n} client" + "s" * (n != "1") for n in clients))
+    rows = [
+        [SERVERS[server], *(f"{found[n]:.0f}" for n in clients)]
+        for server, found in sorted(speed.items())
+    ]
+    return table(header, rows)
+
+
 def scaling(name: str) -> str:
     """A measurement of test-time compute: a row a strategy, all its sizes."""
     rows: dict[str, list[Mapping[str, Any]]] = {}
@@ -183,6 +201,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "measured-three-tasks": three_tasks,
     "measured-stages": stages,
     "measured-speed": speed,
+    "measured-serving": serving,
     "measured-scale-countdown": partial(scaling, "scale-countdown"),
     "measured-scale-arithmetic": partial(scaling, "scale-arithmetic"),
 }
