@@ -155,7 +155,7 @@ def summary(
             server: {str(clients): [round(x, 1) for x in v] for clients, v in found.items()}
             for server, found in rounds.items()
         },
-        "workload": {"model": arguments.model, "new_tokens": arguments.new_tokens},
+        "workload": {"model": Path(arguments.model).name, "new_tokens": arguments.new_tokens},
         "machine": machine("torch"),
     }
 

@@ -32,6 +32,7 @@ class Stepper:
         self.device = model.head_weight.device
         self.layers = [_StepLayer(cast(Layer, layer), self.dtype) for layer in model.model.layers]
         self.head = model.head_weight
+        self._packed_head = kernels.packed(self.head.detach())
         self.norm = model.model.norm
         self._table = torch.empty(0, dtype=torch.complex64)
         self.program = native_step.Program(self) if native_step.serves(self) else None
@@ -40,7 +41,7 @@ class Stepper:
         """Next-token logits [..., V], float32."""
         if self.program is not None and hidden.dim() == 2:
             return self.program.logits(hidden)
-        return kernels.dense(hidden.to(self.head.dtype), self.head).float()
+        return kernels.dense(hidden.to(self.head.dtype), self._packed_head).float()
 
     def prefill(
         self, tokens_NT: Tensor, lengths_N: Tensor, prefix: Prefilled | None = None
@@ -89,15 +90,16 @@ class _StepLayer:
         self.head_dim, self.window = attention.head_dim, attention.window
         self.num_heads = attention.q_proj.weight.shape[0] // self.head_dim
         self.num_rotated = self.num_heads + attention.k_proj.weight.shape[0] // self.head_dim
-        self.weight, self.bias = _fuse_qkv(attention, dtype)
+        weight, self.bias = _fuse_qkv(attention, dtype)
+        self.weight = kernels.packed(weight)
         self.q_norm = _paired_norm(attention.q_norm)
         self.k_norm = _paired_norm(attention.k_norm)
-        self.o_weight, self.o_bias = _typed(attention.o_proj, dtype)
+        self.o_weight, self.o_bias = _packed(attention.o_proj, dtype)
         mlp = layer.mlp
-        self.gate, gate_bias = _typed(mlp.gate_proj, dtype)
-        self.up, up_bias = _typed(mlp.up_proj, dtype)
+        self.gate, gate_bias = _packed(mlp.gate_proj, dtype)
+        self.up, up_bias = _packed(mlp.up_proj, dtype)
         self.gate_up_bias = (gate_bias, up_bias)
-        self.down, self.down_bias = _typed(mlp.down_proj, dtype)
+        self.down, self.down_bias = _packed(mlp.down_proj, dtype)
 
     def project(self, x: Tensor) -> Tensor:
         """Queries, keys and values [..., X, d] before the rotation, float32, of x [..., D]."""
@@ -152,6 +154,11 @@ def _norm(norm: RMSNorm, x: Tensor) -> Tensor:
 def _typed(linear: Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     bias = linear.bias
     return linear.weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
+
+
+def _packed(linear: Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    weight, bias = _typed(linear, dtype)
+    return kernels.packed(weight), bias
 
 
 def _pair(rows: Tensor, head_dim: int) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+PACKED_FOR_ROWS = 32
 MIN_ROWS = 8
 """Below this many rows MKL's matrix-vector path is as fast."""
 
@@ -36,6 +37,44 @@ def onednn() -> Any:
     return operator if right else None
 
 
+@functools.cache
+def packs() -> bool:
+    """Whether bfloat16 weights can be packed here, and give the numbers of unpacked ones."""
+    if onednn() is None:
+        return False
+    try:
+        x = (torch.arange(33.0 * 64).view(33, 64) / 999).bfloat16()
+        weight = (torch.arange(48.0 * 64).view(48, 64) / 1_999).bfloat16()
+        stored = torch.ops.mkldnn._reorder_linear_weight(weight, PACKED_FOR_ROWS)
+        with torch.no_grad():
+            return all(
+                torch.equal(onednn()(x[:n], stored, None, "none", [], ""), F.linear(x[:n], weight))
+                for n in (1, 8, 33)
+            )
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return False
+
+
+def packed(weight: Tensor) -> Tensor:
+    """A weight in oneDNN's own layout, for products without gradients; else as it is.
+
+    Only bfloat16 on a CPU. All products of SmolLM2-135M take 28 ms in place of 35 ms at 32 rows,
+    11 ms in place of 20 ms at one row (an AMD EPYC core).
+    """
+    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or not packs():
+        return weight
+    stored: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_FOR_ROWS)
+    return stored
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """F.linear, of packed weights too."""
+    if weight.is_mkldnn:
+        result: Tensor = onednn()(x, weight, bias, "none", [], "")
+        return result
+    return F.linear(x, weight, bias)
+
+
 def uses_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether this product goes through oneDNN: CPU, float32 and more than a few rows."""
     return (
@@ -53,7 +92,7 @@ def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             result: Tensor = _Dense.apply(x, weight, bias)  # type: ignore[no-untyped-call]
             return result
         return onednn()(x, weight, bias, "none", [], "")
-    return F.linear(x, weight, bias)
+    return _linear(x, weight, bias)
 
 
 def dense_silu_mul(x: Tensor, gate: Tensor, up: Tensor, biases: tuple[Any, Any]) -> Tensor:
@@ -61,7 +100,7 @@ def dense_silu_mul(x: Tensor, gate: Tensor, up: Tensor, biases: tuple[Any, Any])
     if uses_onednn(x, gate):
         gated = onednn()(x, gate, biases[0], "swish", [], "")
         return onednn().binary(x, gated, up, biases[1], "mul")
-    return F.silu(F.linear(x, gate, biases[0])).mul_(F.linear(x, up, biases[1]))
+    return F.silu(_linear(x, gate, biases[0])).mul_(_linear(x, up, biases[1]))
 
 
 def dense_add(x: Tensor, weight: Tensor, bias: Tensor | None, other: Tensor) -> Tensor:
@@ -71,7 +110,7 @@ def dense_add(x: Tensor, weight: Tensor, bias: Tensor | None, other: Tensor) -> 
             result: Tensor = _DenseAdd.apply(x, weight, bias, other)  # type: ignore[no-untyped-call]
             return result
         return onednn().binary(x, other, weight, bias, "add")
-    return other + F.linear(x, weight, bias)
+    return other + _linear(x, weight, bias)
 
 
 def weight_gradient(grad: Tensor, x: Tensor) -> Tensor:

@@ -69,3 +69,24 @@ def test_the_operator_reads_the_weights_of_the_moment(path):
         before = kernels.dense(x, weight)
         weight.data.mul_(2.0)
         assert torch.allclose(kernels.dense(x, weight), before * 2)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 32, 70])
+def test_packed_weights_give_the_same_bits_and_are_never_trained(rows):
+    if not kernels.packs():
+        pytest.skip("this processor or torch packs no bfloat16 weights")
+    x, weight, _, bias, _ = (t.bfloat16() for t in operands(rows))
+    stored = kernels.packed(weight)
+    assert stored.is_mkldnn and tuple(stored.shape) == tuple(weight.shape)
+    with torch.no_grad():
+        assert torch.equal(kernels.dense(x, stored, bias), F.linear(x, weight, bias))
+        whole = kernels.dense(x, stored, None)
+        assert all(torch.equal(kernels.dense(x[:n], stored, None), whole[:n]) for n in (1, rows))
+        other = torch.randn(rows, 24)
+        plain = kernels.dense_add(x, weight, bias, other)
+        assert torch.equal(kernels.dense_add(x, stored, bias, other), plain)
+
+
+def test_other_weights_stay_as_they_are(path):
+    weight = operands(1)[1]
+    assert kernels.packed(weight) is weight
