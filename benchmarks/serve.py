@@ -9,7 +9,7 @@ medians over the rounds. The other server is started by whoever measures, for ex
         --model FOLDER --dtype bfloat16 --port 8001 --no-enable-chunked-prefill
 
     python benchmarks/serve.py [--model smollm2] [--rounds 3] [--dtype float32 --dtype bfloat16]
-    python benchmarks/serve.py --against vllm=http://127.0.0.1:8001/v1
+    python benchmarks/serve.py --against vllm_cpu_bfloat16=http://127.0.0.1:8001/v1
 """
 
 import argparse
@@ -18,6 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -65,17 +66,20 @@ def parse() -> argparse.Namespace:
 def start(model: str, dtype: str) -> "tuple[subprocess.Popen[str], str]":
     """A server of ours on a free port, and its address."""
     command = [sys.executable, "-m", "aha.cli.main", "serve", model, "--dtype", dtype, "--port=0"]
+    errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         text=True,
     )
     assert process.stdout is not None
     url = process.stdout.readline().strip()
     if not url:
-        raise SystemExit(f"error: {' '.join(command)} ended with {process.wait()}")
+        process.wait()
+        errors.seek(0)
+        raise SystemExit(errors.read())
     return process, url
 
 

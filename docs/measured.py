@@ -137,7 +137,7 @@ def serving() -> str:
     clients = list(next(iter(speed.values())))
     header = ("tokens/s", *(f"{n} client" + "s" * (n != "1") for n in clients))
     rows = [
-        [SERVERS[server], *(f"{found[n]:.0f}" for n in clients)]
+        [SERVERS.get(server, server), *(f"{found[n]:.0f}" for n in clients)]
         for server, found in sorted(speed.items())
     ]
     return table(header, rows)

@@ -114,7 +114,8 @@ def render_turns(
     if len(messages) > 1:
         raise UserError(
             f"the template {template} has no turns and no system prompt: "
-            "it takes one message of the user"
+            "it takes one message of the user",
+            hint="the template chat takes conversations, where the model has a chat template",
         )
     return render_prompt(template, messages[0]["content"], tokenizer)
 

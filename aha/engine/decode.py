@@ -1,13 +1,15 @@
 """The forward pass of the rollout: prompts at once, then one token a row and step.
 
-It reads the trainer's own weights. Only queries, keys and values are copied (fused, and with the
-rotary pairs side by side, so that the rotation is one complex product); the copy lives as long as
-one `Stepper`, and the engine makes a new one for every `generate`.
+It reads the trainer's own weights. Queries, keys and values are copied (fused, and with the rotary
+pairs side by side, so that the rotation is one complex product), and bfloat16 weights on a CPU
+packed (`kernels.packed`) up to `MAX_PACKED_BYTES`; the copies live as long as one `Stepper`, and
+the engine makes a new one for every `generate`.
 
 Shapes: N prompts, R rows, D hidden width, H query heads, K key heads, X = H + 2K, d head width,
 T tokens.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -21,6 +23,9 @@ from aha.model import kernels
 from aha.model.attention import visible
 from aha.model.decoder import Attention, Decoder, Layer, Linear, RMSNorm
 
+MAX_PACKED_BYTES = 4 << 30
+"""Larger models are not held twice: their products are slower, with the same bits."""
+
 
 class Stepper:
     """A decoder made ready to roll out."""
@@ -30,9 +35,11 @@ class Stepper:
         self.config = model.config
         self.dtype = model.linear_dtype or model.head_weight.dtype
         self.device = model.head_weight.device
-        self.layers = [_StepLayer(cast(Layer, layer), self.dtype) for layer in model.model.layers]
+        pack = _packing(model, self.dtype)
+        layers = (cast(Layer, layer) for layer in model.model.layers)
+        self.layers = [_StepLayer(layer, self.dtype, pack) for layer in layers]
         self.head = model.head_weight
-        self._packed_head = kernels.packed(self.head.detach())
+        self._packed_head = pack(self.head.detach())
         self.norm = model.model.norm
         self._table = torch.empty(0, dtype=torch.complex64)
         self.program = native_step.Program(self) if native_step.serves(self) else None
@@ -84,22 +91,23 @@ class Stepper:
 class _StepLayer:
     """One layer: fused query, key and value weights, everything else the trainer's."""
 
-    def __init__(self, layer: Layer, dtype: torch.dtype):
+    def __init__(self, layer: Layer, dtype: torch.dtype, pack: Callable[[Tensor], Tensor]):
         attention = layer.self_attn
         self.layer, self.attention, self.dtype = layer, attention, dtype
         self.head_dim, self.window = attention.head_dim, attention.window
         self.num_heads = attention.q_proj.weight.shape[0] // self.head_dim
         self.num_rotated = self.num_heads + attention.k_proj.weight.shape[0] // self.head_dim
         weight, self.bias = _fuse_qkv(attention, dtype)
-        self.weight = kernels.packed(weight)
+        self.weight = pack(weight)
         self.q_norm = _paired_norm(attention.q_norm)
         self.k_norm = _paired_norm(attention.k_norm)
-        self.o_weight, self.o_bias = _packed(attention.o_proj, dtype)
+        o_weight, self.o_bias = _typed(attention.o_proj, dtype)
         mlp = layer.mlp
-        self.gate, gate_bias = _packed(mlp.gate_proj, dtype)
-        self.up, up_bias = _packed(mlp.up_proj, dtype)
+        gate, gate_bias = _typed(mlp.gate_proj, dtype)
+        up, up_bias = _typed(mlp.up_proj, dtype)
         self.gate_up_bias = (gate_bias, up_bias)
-        self.down, self.down_bias = _packed(mlp.down_proj, dtype)
+        down, self.down_bias = _typed(mlp.down_proj, dtype)
+        self.o_weight, self.gate, self.up, self.down = map(pack, (o_weight, gate, up, down))
 
     def project(self, x: Tensor) -> Tensor:
         """Queries, keys and values [..., X, d] before the rotation, float32, of x [..., D]."""
@@ -156,9 +164,11 @@ def _typed(linear: Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     return linear.weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
 
 
-def _packed(linear: Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    weight, bias = _typed(linear, dtype)
-    return kernels.packed(weight), bias
+def _packing(model: Decoder, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """What a weight becomes: packed in small models, itself in large ones."""
+    if model.num_parameters * dtype.itemsize > MAX_PACKED_BYTES:
+        return lambda weight: weight
+    return kernels.packed
 
 
 def _pair(rows: Tensor, head_dim: int) -> Tensor:

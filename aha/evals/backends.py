@@ -34,6 +34,8 @@ REQUESTS_AT_ONCE = 16
 SLOWEST_TOKENS_PER_SECOND = 5
 """Of a server that is waited for: a response of 32,768 tokens may take almost two hours."""
 MOST_SEEDS = 2**31 - 1
+NOTHING = Completion((), (), "", "length")
+"""The response to a prompt that does not fit into the model's context."""
 Tell = Callable[[str], None]
 """Takes a line about the batch that is being drawn; may be called often."""
 Prompt = str | Conversation
@@ -151,7 +153,7 @@ class LocalBackend:
                 on_progress=on_progress,
             )
             found = dict(zip(fitting, groups, strict=True))
-            nothing = [Completion((), (), "", "length")] * len(samples)
+            nothing = [NOTHING] * len(samples)
             for problem in problems:
                 completions = zip(samples, found.get(problem, nothing), strict=True)
                 drawn += [response(prompts[problem], (problem, n), c) for n, c in completions]
@@ -212,6 +214,7 @@ class VllmBackend:
     prompter: "Prompter"
     params: SamplingParams
     seed: int
+    context_tokens: int
     dtype: str = "auto"
     unit_rows: int = GPU_UNIT_ROWS
 
@@ -235,11 +238,12 @@ class VllmBackend:
         from aha.model.tokenizer import Tokenizer
         from aha.trainers.rollouts import Prompter
 
-        ends = load_config(folder).eos_token_ids
-        tokenizer: Tokenizer = Tokenizer.from_folder(folder, eos_token_ids=ends)
+        known = load_config(folder)
+        tokenizer: Tokenizer = Tokenizer.from_folder(folder, eos_token_ids=known.eos_token_ids)
         whole = {} if default_device() == "cuda" else {"enable_chunked_prefill": False}
-        llm = LLM(model=str(folder), dtype=dtype, seed=seed, **whole)
-        return cls(llm, Prompter(template, tokenizer), params, seed, dtype)
+        context = known.max_positions
+        llm = LLM(model=str(folder), dtype=dtype, seed=seed, max_model_len=context, **whole)
+        return cls(llm, Prompter(template, tokenizer), params, seed, context, dtype)
 
     @property
     def engine(self) -> dict[str, Any]:
@@ -257,21 +261,23 @@ class VllmBackend:
         self, prompts: Prompts, places: Sequence[Place], tell: Tell = lambda line: None
     ) -> Iterator[list[Response]]:
         tokenizer = self.prompter.tokenizer
-        ids = [tokenizer.encode(str(prompts[problem]), with_bos=True) for problem, _ in places]
+        ids = {p: tokenizer.encode(str(prompts[p[0]]), with_bos=True) for p in places}
+        fitting = [place for place in places if len(ids[place]) < self.context_tokens]
         outputs = self.llm.generate(
-            [{"prompt_token_ids": prompt} for prompt in ids],
-            [self._params(place) for place in places],
+            [{"prompt_token_ids": ids[place]} for place in fitting],
+            [self._params(place) for place in fitting],
             use_tqdm=False,
         )
-        yield [
-            Response(
+        drawn = {
+            place: Response(
                 place=place,
                 text=opened(prompts[place[0]], output.outputs[0].text),
                 finish_reason=str(output.outputs[0].finish_reason or "stop"),
                 length_tokens=len(output.outputs[0].token_ids),
             )
-            for place, output in zip(places, outputs, strict=True)
-        ]
+            for place, output in zip(fitting, outputs, strict=True)
+        }
+        yield [drawn.get(p) or response(prompts[p[0]], p, NOTHING) for p in places]
 
     def _params(self, place: Place) -> Any:
         from vllm import SamplingParams as Theirs

@@ -40,12 +40,15 @@ def converse(planned: Plan, places: Sequence[Place], tell: Tell) -> Iterator[lis
 
 
 def next_messages(planned: Plan, place: Place, said: Sequence[Response]) -> Conversation | None:
-    """The conversation up to the next question; None where there is no other one."""
+    """The conversation up to the next question; None where there is no other one.
+
+    Nor is there one behind a reply that says nothing, as of thoughts that were cut off.
+    """
     problem = planned.problems[place[0]]
-    later = later_questions(problem)
-    if len(said) > len(later):
+    asked = (problem.question, *later_questions(problem))
+    if len(said) == len(asked) or not visible(said[-1].text):
         return None
-    questions = (planned.suite.protocol.ask(problem.question), *later)
+    questions = [planned.suite.protocol.ask(question) for question in asked]
     messages: list[dict[str, str]] = []
     for question, response in zip(questions, said, strict=False):
         messages.append({"role": "user", "content": question})

@@ -4,6 +4,7 @@ pass@1 is the mean over all k responses, pass@k unbiased, cons@k the expected ma
 responses drawn from those there are; every standard error is clustered by problem.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -22,7 +23,9 @@ from aha.evals.result import ProblemResult, SampleResult
 
 SameAnswer = Callable[[str, str], bool]
 Samples = Sequence[SampleResult]
-WholeFigure = Callable[[Sequence[ProblemResult]], Estimate | None]
+Rows = Sequence[tuple[str, Mapping[str, float]]]
+"""The problem and the suite's own figures of every response."""
+WholeFigure = Callable[[Rows], Estimate | None]
 """A figure of all problems together, where it is no mean over responses; None: nothing known."""
 RIGHT = -1
 """The class that every right answer votes for, however it is spelled."""
@@ -58,8 +61,9 @@ def figures_of(
         figures[f"mg-pass@{most}"] = _of_k(problems, most, OF_K["mg-pass"])
     for name in own_names(problems):
         figures[name] = _averaged(problems, partial(_figure, name))
+    rows = [(problem.id, sample.figures) for problem in problems for sample in problem.samples]
     for name, figure in (whole or {}).items():
-        figures[name] = figure(problems)
+        figures[name] = figure(rows)
     if any(sample.length_tokens for problem in problems for sample in problem.samples):
         figures["length_tokens"] = _averaged(problems, lambda s: float(s.length_tokens))
     figures["truncated"] = _averaged(problems, lambda s: float(s.is_truncated))
@@ -123,36 +127,39 @@ def _averaged(
 def quotient(above: str, below: str) -> WholeFigure:
     """The sum of one figure over all responses by that of another, clustered by problem."""
 
-    def figure(problems: Sequence[ProblemResult]) -> Estimate | None:
-        clusters, numerators, denominators = _columns(problems, above, below)
-        if not sum(denominators):
+    def figure(rows: Rows) -> Estimate | None:
+        both = [(id, row[above], row[below]) for id, row in rows if above in row and below in row]
+        if not sum(denominator for _, _, denominator in both):
             return None
+        clusters, numerators, denominators = zip(*both, strict=True)
         return quotient_and_stderr(numerators, denominators, clusters=clusters)
 
     return figure
 
 
 def without_length(wins: str, longer_by: str) -> WholeFigure:
-    """A win rate with the length of replies taken out; see `length_control`."""
+    """A win rate with the length of replies taken out; see `length_control`.
 
-    def figure(problems: Sequence[ProblemResult]) -> Estimate | None:
-        clusters, won, differences = _columns(problems, wins, longer_by)
-        return length_controlled(won, differences, clusters=clusters)
+    Responses without a length are losses whatever the length: their share stays a loss.
+    """
+
+    def figure(rows: Rows) -> Estimate | None:
+        judged = [(id, row) for id, row in rows if wins in row]
+        compared = [(id, row) for id, row in judged if longer_by in row]
+        controlled = length_controlled(
+            [row[wins] for _, row in compared],
+            [row[longer_by] for _, row in compared],
+            clusters=[id for id, _ in compared],
+        )
+        if controlled is None:
+            return None
+        said = mean_and_stderr(
+            [float(longer_by in row) for _, row in judged], clusters=[id for id, _ in judged]
+        )
+        error = math.hypot(said.value * controlled.stderr, controlled.value * said.stderr)
+        return Estimate(said.value * controlled.value, error, said.n)
 
     return figure
-
-
-def _columns(
-    problems: Sequence[ProblemResult], one: str, other: str
-) -> tuple[list[str], list[float], list[float]]:
-    """The problem and two figures of every response that has both."""
-    both = [
-        (problem.id, sample.figures[one], sample.figures[other])
-        for problem in problems
-        for sample in problem.samples
-        if one in sample.figures and other in sample.figures
-    ]
-    return [row[0] for row in both], [row[1] for row in both], [row[2] for row in both]
 
 
 def _of_counts(chance: Callable[[int, int, int], float]) -> Callable[[Samples, int], float]:

@@ -4,7 +4,9 @@ Judges like long replies. A logistic regression explains each win by the model a
 longer its reply was; the length-controlled win rate is what is left at no difference.
 
 Differs from the paper: its regression also has the difficulty of each instruction, fitted over the
-replies of all models of its leaderboard; here is one model, so what is easy is not taken out.
+replies of all models of its leaderboard; here is one model, so what is easy is not taken out. And
+where replies are nearly all longer, or nearly all shorter, than the baseline's, or nearly all win,
+nothing says what they would earn at its length: then there is no figure.
 """
 
 import math
@@ -12,23 +14,26 @@ from collections.abc import Hashable, Sequence
 
 from aha.evals.metrics import Estimate
 
-RIDGE = 0.01
-"""Penalty on both coefficients: finite ones where every reply wins."""
+RIDGE = 1e-6
+"""Penalty on both coefficients, so that Newton's steps are finite where every reply wins."""
+LARGEST_ERROR = 0.75
+"""Of the merit, on the scale of log-odds, that a win rate is still worth reporting with."""
 MAX_STEPS, CLOSE = 50, 1e-10
 FEWEST = 20
-"""Comparisons from which on two coefficients are worth fitting."""
+"""Problems from which on two coefficients are worth fitting."""
 
 
 def length_controlled(
     wins: Sequence[float], differences: Sequence[float], *, clusters: Sequence[Hashable]
 ) -> Estimate | None:
-    """The length-controlled win rate with its standard error; None of fewer than 20 comparisons.
+    """The length-controlled win rate with its standard error; None where the data do not say.
 
     wins: 0 to 1. differences: how much longer the reply was than the baseline's, in any unit.
     """
-    if len(wins) < FEWEST:
+    if len(set(clusters)) < FEWEST:
         return None
-    spread = math.sqrt(math.fsum(d * d for d in differences) / len(differences)) or 1.0
+    mean = math.fsum(differences) / len(differences)
+    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / len(differences)) or 1.0
     lengths = [math.tanh(d / spread) for d in differences]
     merit, slope = fit(wins, lengths)
     scores: dict[Hashable, tuple[float, float]] = {}
@@ -36,12 +41,14 @@ def length_controlled(
         rest = win - sigmoid(merit + slope * x)
         a, b = scores.get(cluster, (0.0, 0.0))
         scores[cluster] = (a + rest, b + rest * x)
-    (aa, ab, bb) = information(lengths, merit, slope)
+    aa, ab, bb = information(lengths, merit, slope)
     determinant = aa * bb - ab * ab
+    if bb > LARGEST_ERROR**2 * determinant:  # the variance of the merit is bb / determinant
+        return None
     influence = [(bb * a - ab * b) / determinant for a, b in scores.values()]
+    variance = math.fsum(i * i for i in influence) * len(scores) / (len(scores) - 1)
     value = sigmoid(merit)
-    stderr = value * (1 - value) * math.sqrt(math.fsum(i * i for i in influence))
-    return Estimate(value, stderr, len(scores))
+    return Estimate(value, value * (1 - value) * math.sqrt(variance), len(scores))
 
 
 def fit(wins: Sequence[float], lengths: Sequence[float]) -> tuple[float, float]:

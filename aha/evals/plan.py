@@ -86,6 +86,7 @@ class Plan:
             "seed": config.seed,
             "num_problems": len(self.problems),
             **({"judge": config.judge} if config.judge else {}),
+            **({"turns": "all"} if self.suite.has_turns else {}),
         }
         return {
             "suite": self.suite.name,

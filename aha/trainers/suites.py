@@ -93,15 +93,19 @@ def curve_name(suite: str, trained_on: Sequence[str]) -> str:
 
 
 def further(suite: Suite, name: str, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
-    """Means of the suite's own figures, over the responses that have them."""
+    """Means of the suite's own figures over the responses that have them, and whole figures."""
     if suite.figures is None:
         return {}
-    figures = suite.figures
-    mine = [dict(figures(s.problem, s.completion.text, s.verdict)) for s in samples]
+    mine = [
+        (s.problem.id, dict(suite.figures(s.problem, s.completion.text, s.verdict)))
+        for s in samples
+    ]
     rows = [row for part in ranks.gather(mine) for row in part]
-    keys = dict.fromkeys(key for row in rows for key in row)
-    values = {key: [row[key] for row in rows if key in row] for key in keys}
-    return {f"eval/{name}/{key}": sum(found) / len(found) for key, found in values.items()}
+    keys = dict.fromkeys(key for _, row in rows for key in row)
+    values = {key: [row[key] for _, row in rows if key in row] for key in keys}
+    means = {key: sum(found) / len(found) for key, found in values.items()}
+    whole = {key: found.value for key, figure in suite.whole.items() if (found := figure(rows))}
+    return {f"eval/{name}/{key}": value for key, value in {**means, **whole}.items()}
 
 
 @dataclass(frozen=True)

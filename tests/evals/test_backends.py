@@ -5,11 +5,15 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from aha.engine.types import SamplingParams
 from aha.errors import UserError
-from aha.evals.backends import as_ready
+from aha.evals.backends import VllmBackend, as_ready
 from aha.evals.result import journal_path
 from aha.evals.run_eval import run
+from aha.model.tokenizer import Tokenizer
+from aha.trainers.rollouts import Prompter
 from tests.engine.chat_server import ChatServer
 from tests.evals.evaluations import SILENT, letters_file, tiny_eval
 
@@ -120,7 +124,10 @@ def test_vllm_is_asked_by_its_public_names(tmp_path, monkeypatch):
     class LLM:
         def __init__(self, model, dtype, seed, **options):
             asked.append((model, dtype, seed))
-            assert set(options) <= {"enable_chunked_prefill"}
+            assert options.pop("max_model_len") == 64
+            assert options == (
+                {} if torch.cuda.is_available() else {"enable_chunked_prefill": False}
+            )
 
         def generate(self, prompts, params, *, use_tqdm):
             asked.append((prompts, params))
@@ -149,6 +156,31 @@ def test_vllm_is_asked_by_its_public_names(tmp_path, monkeypatch):
     letters = [p.question[0] for p in result.problems]
     assert [{s.text for s in p.samples} for p in result.problems] == [{x} for x in letters]
     assert {s.length_tokens for p in result.problems for s in p.samples} == {3}
+
+
+def test_vllm_is_not_given_what_does_not_fit(tmp_path):
+    asked = []
+
+    def generate(prompts, params, *, use_tqdm):
+        asked.extend(prompts)
+        answer = SimpleNamespace(text="fine", token_ids=[1], finish_reason="stop")
+        return [SimpleNamespace(outputs=[answer]) for _ in prompts]
+
+    tiny_eval(tmp_path)
+    tokenizer = Tokenizer.from_folder(tmp_path / "model")
+    llm = SimpleNamespace(generate=generate)
+    params = SamplingParams(max_new_tokens=6)
+    backend = VllmBackend(llm, Prompter("none", tokenizer), params, 0, context_tokens=8)
+    fake = SimpleNamespace(SamplingParams=lambda **said: said)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "vllm", fake)
+        (batch,) = backend.sample(["a 1", "a " * 20], [(0, 0), (1, 0), (0, 1)])
+    assert len(asked) == 2
+    assert [(r.place, r.text, r.finish_reason) for r in batch] == [
+        ((0, 0), "fine", "stop"),
+        ((1, 0), "", "length"),
+        ((0, 1), "fine", "stop"),
+    ]
 
 
 def test_what_is_ready_comes_first_and_an_error_last():

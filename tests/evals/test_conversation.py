@@ -5,10 +5,14 @@ import json
 import pytest
 
 from aha.errors import UserError
+from aha.evals import backends
 from aha.evals.grading import regrade
+from aha.evals.journal import Journal
+from aha.evals.plan import plan
 from aha.evals.result import load_result
 from aha.evals.run_eval import run
-from aha.evals.suites.turns import MARK, joined, parted
+from aha.evals.suites.turns import MARK, joined, later_questions, parted
+from aha.tasks.task import Problem
 from tests.engine.chat_server import ChatServer
 from tests.evals.evaluations import SILENT, tiny_eval
 
@@ -93,6 +97,63 @@ def test_a_local_model_goes_on_and_the_bytes_are_the_same(tmp_path):
     second = {parted(s.text)[1] for p in result.problems[:3] for s in p.samples}
     assert len(second) > 1, "every conversation draws its own second reply"
     assert alone.problems[0].samples == result.problems[0].samples
+
+
+def test_nothing_is_asked_behind_a_reply_that_says_nothing(tmp_path):
+    """Thoughts that were cut off: some servers refuse an empty turn of the assistant."""
+
+    def tutor(body):
+        if any(not m["content"] for m in body["messages"]):
+            return 400, {"error": "empty content"}
+        is_cut = body["seed"] % 2 == 0
+        return {"reasoning_content": "hm", "content": "" if is_cut else "Blue."}
+
+    with ChatServer(tutor) as server, ChatServer(marks_by_turn) as judge:
+        planned = config(tmp_path, judge, model=server.reference, samples=8)
+        result = run(planned, out=tmp_path / "r.json", log=SILENT)
+    samples = [s for p in result.problems[:3] for s in p.samples]
+    marks = {s.extracted for s in samples}
+    assert marks == {None, "8, 1", "8, 4"}  # nothing at all, one reply, two
+    assert {s.verdict for s in samples if s.extracted is None} == {"unparseable"}
+    expected = sum({None: 1.0, "8, 1": 4.5, "8, 4": 6.0}[s.extracted] for s in samples)
+    single = [8.0 if s.extracted else 1.0 for s in result.problems[3].samples]
+    assert result.main.value == pytest.approx((expected + sum(single)) / 32)
+    turns = [result.metrics[f"rating_turn_{i}"].value for i in (1, 2)]
+    assert turns[1] < result.main.value < turns[0]
+
+
+def test_a_killed_evaluation_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    chat_model(tmp_path)
+    monkeypatch.setattr(backends, "SMALL_UNIT_ROWS", 2)
+    add, batches = Journal.add, []
+
+    def killed(self, graded, **said):
+        batches.append(graded)
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        add(self, graded, **said)
+
+    with ChatServer(marks_by_turn) as judge:
+        planned = config(tmp_path, judge, samples=2)
+        run(planned, out=tmp_path / "a.json", log=SILENT)
+        with monkeypatch.context() as during:
+            during.setattr(Journal, "add", killed)
+            with pytest.raises(KeyboardInterrupt):
+                run(planned, out=tmp_path / "b.json", log=SILENT)
+        run(planned, out=tmp_path / "b.json", log=SILENT)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert len(batches) == 3
+
+
+def test_what_is_no_list_of_turns_is_one_question():
+    for turns in ("two", 2, None, ["one"]):
+        assert later_questions(Problem(id="p", question="q", gold="", meta={"turns": turns})) == ()
+
+
+def test_old_results_of_the_first_turn_alone_are_others(tmp_path):
+    with ChatServer(marks_by_turn) as judge:
+        chat_model(tmp_path)
+        assert plan(config(tmp_path, judge)).header()["settings"]["turns"] == "all"
 
 
 def test_a_template_without_turns_is_refused_before_anything_is_drawn(tmp_path):

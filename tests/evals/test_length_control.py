@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from aha.evals.figures import without_length
 from aha.evals.length_control import RIDGE, fit, length_controlled, sigmoid
 
 
@@ -54,10 +55,35 @@ def test_samples_of_one_problem_are_no_new_problems():
     assert twice.stderr == pytest.approx(once.stderr, rel=0.01)
 
 
-@pytest.mark.parametrize("differences", [[0.0] * 30, [1.0, -2.0] * 15, [1e300, -1e300] * 15])
-def test_a_model_that_always_wins_has_a_finite_answer(differences):
-    found = length_controlled([1.0] * 30, differences, clusters=range(30))
-    assert 0.9 < found.value < 1 and found.stderr < 0.05
+@pytest.mark.parametrize(
+    ("wins", "differences"),
+    [
+        ([1.0] * 30, [1.0, -2.0] * 15),  # nothing but wins
+        ([1.0, 0.0, 1.0] * 30, [400.0] * 90),  # always longer by as much
+        ([1.0, 0.0, 1.0] * 30, [390.0, 400.0, 410.0] * 30),  # never near the baseline's length
+    ],
+)
+def test_where_the_data_do_not_say_there_is_no_figure(wins, differences):
+    assert length_controlled(wins, differences, clusters=range(len(wins))) is None
+
+
+def test_lengths_without_a_difference_leave_the_win_rate():
+    assert length_controlled(
+        [1.0, 0.0] * 15, [0.0] * 30, clusters=range(30)
+    ).value == pytest.approx(0.5)
+
+
+def test_empty_replies_stay_losses_and_say_nothing_of_length():
+    wins, differences = judged(2.0, 0.0, num=800, longer=0.0)
+    rows = [
+        (str(i), {"win_rate": win, "longer": d})
+        for i, (win, d) in enumerate(zip(wins, differences, strict=True))
+    ]
+    rows += [(f"empty {i}", {"win_rate": 0.0}) for i in range(200)]
+    found = without_length("win_rate", "longer")(rows)
+    raw = sum(row["win_rate"] for _, row in rows) / len(rows)
+    assert found.value == pytest.approx(raw, abs=0.01) and found.n == 1_000
+    assert found.stderr == pytest.approx(math.sqrt(raw * (1 - raw) / 1_000), rel=0.1)
 
 
 def test_the_coefficients_are_where_the_penalised_likelihood_is_flat():
@@ -68,5 +94,6 @@ def test_the_coefficients_are_where_the_penalised_likelihood_is_flat():
     assert sum(r * x for r, x in zip(rests, lengths, strict=True)) == pytest.approx(RIDGE * slope)
 
 
-def test_a_few_comparisons_say_nothing():
-    assert length_controlled([1.0] * 19, [1.0] * 19, clusters=range(19)) is None
+def test_a_few_problems_say_nothing_however_often_they_are_asked():
+    wins, differences = judged(0.4, 1.0, num=190)
+    assert length_controlled(wins, differences, clusters=[*range(19)] * 10) is None

@@ -5,6 +5,7 @@ or AlpacaEval's `output`). Where no row has one, replies are marked from 1 to 10
 """
 
 from dataclasses import replace
+from functools import partial
 
 from aha.evals.figures import without_length
 from aha.evals.suites.entry import Entry, Row, without_gold
@@ -14,6 +15,7 @@ from aha.evals.suites.judging import (
     preference_figures,
     rating,
     rating_figures,
+    turn_figures,
 )
 from aha.evals.suites.suite import Protocol
 
@@ -73,11 +75,11 @@ JUDGED = (
         hub="HuggingFaceH4/mt_bench_prompts@train",
         licence="Apache-2.0",
         adapt=_first_turn,
-        judged=rating,
+        judged=partial(rating, of_turns=True),
         needs_gold=False,
         protocol=_FREE,
         metric="rating",
-        figures=rating_figures,
+        figures=turn_figures,
         has_turns=True,
     ),
     _pairwise(

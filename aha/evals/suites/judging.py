@@ -6,6 +6,7 @@ the summary goes to LLM judges). No verdict of the judge is an error, never a gu
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from aha.evals.suites.entry import Grade
@@ -57,18 +58,20 @@ def correctness(judge: "Judge") -> Grade:
     return grade
 
 
-def rating(judge: "Judge") -> Grade:
-    """A mark from 1 to 10 for each turn; the score is 0 at a mean of 1 and 1 at 10.
+def rating(judge: "Judge", *, of_turns: bool = False) -> Grade:
+    """A mark from 1 to 10, of each turn where there are several; their mean is 0 at 1 and 1 at 10.
 
-    An empty reply gets the lowest mark; a response of nothing else is unparseable.
+    A reply that is empty, or was never given, has the lowest mark; a response of nothing else is
+    unparseable.
     """
 
     def grade(problem: Problem, response: str) -> Verdict:
-        replies = [visible(part) for part in parted(response)]
+        later = later_questions(problem) if of_turns else ()
+        questions = (problem.question, *later)
+        replies = [visible(part) for part in (parted(response) if of_turns else [response])]
         if not any(replies):
             return Verdict.unparseable("an empty reply")
-        questions = (problem.question, *later_questions(problem))
-        turns = list(zip(questions, replies, strict=False))
+        turns = list(zip_longest(questions, replies[: len(questions)], fillvalue=""))
         marks: list[float] = []
         for number in range(len(turns)):
             mark = _mark(judge, turns[: number + 1], reference_of(problem, number))
@@ -126,12 +129,22 @@ def read_rating(text: str) -> float | None:
 
 
 def rating_figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
-    """`rating`: the mean mark; of several turns each one's too, `rating_turn_2`."""
+    """`rating`: the mean mark; an empty reply gets the lowest."""
     if not verdict.is_scored:
         return {}
-    marks = (verdict.extracted or "").split(MARKS_BETWEEN)
-    turns = {f"rating_turn_{i}": float(mark) for i, mark in enumerate(marks, 1) if len(marks) > 1}
-    return {"rating": LOWEST + verdict.score * (HIGHEST - LOWEST), **turns}
+    return {"rating": LOWEST + verdict.score * (HIGHEST - LOWEST)}
+
+
+def turn_figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
+    """`rating`, and the mark of each turn: `rating_turn_2`."""
+    if not verdict.is_scored:
+        return {}
+    num_turns = 1 + len(later_questions(problem))
+    marks = [str(LOWEST)] * num_turns
+    if verdict.extracted is not None:
+        marks = verdict.extracted.split(MARKS_BETWEEN)
+    turns = {f"rating_turn_{number}": float(mark) for number, mark in enumerate(marks, 1)}
+    return {**rating_figures(problem, response, verdict), **turns}
 
 
 def preference(judge: "Judge") -> Grade:
@@ -160,8 +173,13 @@ def share_of_wins(opinions: Sequence[int]) -> float:
 
 
 def preference_figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[str, float]:
-    """`win_rate`, and `length_difference`: characters more than the baseline's reply has."""
+    """`win_rate`, and `length_difference`: characters more than the baseline's reply has.
+
+    An empty reply has lost, and its length had no part in that.
+    """
     if not verdict.is_scored:
         return {}
+    if verdict.kind == "unparseable":
+        return {"win_rate": 0.0}
     longer = len(visible(response)) - len(problem.gold)
     return {"win_rate": verdict.score, "length_difference": float(longer)}

@@ -10,8 +10,8 @@ MARK = "\u241e"
 
 def later_questions(problem: Problem) -> tuple[str, ...]:
     """What the user says after the first question."""
-    turns = problem.meta.get("turns") or ()
-    return tuple(map(str, turns[1:]))
+    turns = problem.meta.get("turns")
+    return tuple(map(str, turns[1:])) if isinstance(turns, list | tuple) else ()
 
 
 def joined(responses: Sequence[str]) -> str:

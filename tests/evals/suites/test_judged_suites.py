@@ -2,6 +2,7 @@ import pytest
 
 from aha.evals.suites import load_suite
 from aha.evals.suites.judging import rate_prompt, read_rating, share_of_wins
+from aha.evals.suites.turns import joined
 from tests.evals.suites.fake_judge import judge_that_says
 from tests.evals.suites.samples import SHAPES, write
 
@@ -45,27 +46,38 @@ def test_a_judge_reads_the_summary_only(tmp_path):
         "mt-bench", data=write(tmp_path / "r.jsonl", SHAPES["mt-bench"][0]), judge=judge
     )
     problem = suite.task.problems("heldout")[0]
-    verdict = suite.task.score(problem, "<think>\nsecret\n</think>\nIt is 4.")
-    (prompt,) = judge.writer.asked
-    assert "It is 4." in prompt and "secret" not in prompt
-    assert "<reference-" in prompt and "\n4\n" in prompt and "\n6\n" not in prompt
+    thought = "<think>\nsecret\n</think>\n"
+    verdict = suite.task.score(problem, joined([f"{thought}It is 4.", f"{thought}It is 5."]))
+    first, second = judge.writer.asked
+    assert "It is 4." in first and "It is 5." not in first
+    assert "It is 4." in second and second.index("It is 4.") < second.index("It is 5.")
+    assert "secret" not in first + second
+    assert "<reference-" in first and "\n4\n" in first and "\n6\n" not in first
+    assert "\n6\n" in second and "\n4\n" not in second
     assert verdict.score == pytest.approx(6 / 9) and verdict.is_correct
     assert problem.question == "What is 2 + 2?"
     assert list(problem.meta["turns"]) == ["What is 2 + 2?", "And 3 + 3?"]
     assert suite.metric == "rating"
-    assert suite.figures(problem, "It is 4.", verdict) == {"rating": pytest.approx(7.0)}
+    figures = suite.figures(problem, "", verdict)
+    assert figures == {"rating": pytest.approx(7.0), "rating_turn_1": 7.0, "rating_turn_2": 7.0}
 
 
 def test_marks(tmp_path):
     assert [read_rating(t) for t in ("[[8]]", "a [[2]] b [[ 9.5 ]] c")] == [8.0, 9.5]
     assert [read_rating(t) for t in ("", "8", "[[0]]", "[[11]]", "[[x]]")] == [None] * 5
     assert "<reference-" not in rate_prompt([("q", "r")])
-    verdict, figures = graded(load(tmp_path, "mt-bench", "[[3]]"), "So.")
-    assert (verdict.kind, figures) == ("wrong", {"rating": pytest.approx(3.0)})
-    verdict, figures = graded(load(tmp_path, "mt-bench", "no mark"), "So.")
+    both = joined(["So.", "Well."])
+    for reply, said, kind, rating, turns in (
+        (both, "[[3]]", "wrong", 3.0, (3.0, 3.0)),
+        ("So.", "[[9]]", "wrong", 5.0, (9.0, 1.0)),  # the second turn was never answered
+        ("<think>\nnever ends", "[[9]]", "unparseable", 1.0, (1.0, 1.0)),
+    ):
+        verdict, figures = graded(load(tmp_path, "mt-bench", said), reply)
+        assert verdict.kind == kind
+        assert figures["rating"] == pytest.approx(rating)
+        assert (figures["rating_turn_1"], figures["rating_turn_2"]) == turns
+    verdict, figures = graded(load(tmp_path, "mt-bench", "no mark"), both)
     assert (verdict.kind, figures) == ("error", {})
-    verdict, figures = graded(load(tmp_path, "mt-bench", "[[9]]"), "<think>\nnever ends")
-    assert (verdict.kind, figures) == ("unparseable", {"rating": 1.0})
 
 
 @pytest.mark.parametrize(
