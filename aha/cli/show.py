@@ -36,7 +36,7 @@ def command(
     """Show a run, an evaluation (A.json), two compared (A.json B.json), or a leaderboard."""
     from aha.cli import show_results
 
-    names = list(what or [])
+    names = show_results.without_timings(what or [])
     page = show_results.page_of(names) if html else None
     if leaderboard:
         return show_results.leaderboard(names, as_json=as_json, html=html, page=page, out=out)

@@ -26,6 +26,12 @@ def page_of(names: list[str]) -> Path | None:
     return Path(pages[0]) if pages else None
 
 
+def without_timings(names: Sequence[str]) -> list[str]:
+    """The names without the seconds that stand beside results: a shell's *.json holds both."""
+    kept = [name for name in names if not name.endswith(".timing.json")]
+    return kept or list(names)
+
+
 def are_results(names: Sequence[str]) -> bool:
     """Whether these are files of evaluations, not runs."""
     return all(name.endswith(".json") or os.path.isfile(name) for name in names)

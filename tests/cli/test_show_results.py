@@ -36,6 +36,14 @@ def test_one_evaluation(folder, capsys):
     assert json.loads(shown(capsys, "a.json", "--json"))["metrics"]["pass@1"]["value"] == 0.5
 
 
+def test_the_seconds_beside_a_result_are_passed_over(folder, capsys):
+    for name in ("a", "b"):
+        (folder / f"{name}.timing.json").write_text('{"seconds": 1.0}')
+    assert "+25.0" in shown(capsys, "a.json", "a.timing.json", "b.json", "b.timing.json")
+    assert "2 results" not in shown(capsys, "--leaderboard", "a.json", "a.timing.json")
+    refused(capsys, "a.timing.json")
+
+
 def test_two_are_compared(folder, capsys):
     assert "+25.0" in shown(capsys, "a.json", "b.json")
     found = json.loads(shown(capsys, "a.json", "b.json", "--json"))
