@@ -30,6 +30,7 @@ UNIT_ROWS = 32
 SMALL_UNIT_ROWS = 256
 SMALL_PARAMETERS = 2**25
 GPU_UNIT_ROWS = 1_024
+VLLM_CPU_UNIT_ROWS = 64
 REQUESTS_AT_ONCE = 16
 SLOWEST_TOKENS_PER_SECOND = 5
 """Of a server that is waited for: a response of 32,768 tokens may take almost two hours."""
@@ -240,10 +241,11 @@ class VllmBackend:
 
         known = load_config(folder)
         tokenizer: Tokenizer = Tokenizer.from_folder(folder, eos_token_ids=known.eos_token_ids)
-        whole = {} if default_device() == "cuda" else {"enable_chunked_prefill": False}
-        context = known.max_positions
+        has_gpu, context = default_device() == "cuda", known.max_positions
+        whole = {} if has_gpu else {"enable_chunked_prefill": False}
         llm = LLM(model=str(folder), dtype=dtype, seed=seed, max_model_len=context, **whole)
-        return cls(llm, Prompter(template, tokenizer), params, seed, context, dtype)
+        rows = GPU_UNIT_ROWS if has_gpu else VLLM_CPU_UNIT_ROWS
+        return cls(llm, Prompter(template, tokenizer), params, seed, context, dtype, rows)
 
     @property
     def engine(self) -> dict[str, Any]:
