@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aha.recipes.recipe import counted
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
 BENCHMARKS = ROOT / "benchmarks" / "results"
@@ -135,7 +137,7 @@ def serving() -> str:
     """Servers by the number of clients that ask at once."""
     speed = json.loads((BENCHMARKS / "serve.json").read_text())["tokens_per_second"]
     clients = list(next(iter(speed.values())))
-    header = ("tokens/s", *(f"{n} client" + "s" * (n != "1") for n in clients))
+    header = ("tokens/s", *(counted(int(n), "client") for n in clients))
     rows = [
         [SERVERS.get(server, server), *(f"{found[n]:.0f}" for n in clients)]
         for server, found in sorted(speed.items())

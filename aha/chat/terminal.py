@@ -104,13 +104,10 @@ def chat_loop(
 
 def resolve_chat_model(model_path: str | Path) -> Path:
     """The model folder of a run directory (its newest finished model), else the folder itself."""
-    from aha.pipeline.run_dir import final_model
+    from aha.pipeline.run_dir import model_of_run
     from aha.pipeline.sources import resolve_model
 
-    folder = Path(model_path).expanduser()
-    if (folder / "run.json").is_file():
-        return final_model(folder)
-    return resolve_model(str(model_path))
+    return model_of_run(model_path) or resolve_model(str(model_path))
 
 
 def _default_template(tokenizer: HasChatTemplate | None) -> str:

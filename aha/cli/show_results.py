@@ -28,7 +28,9 @@ def page_of(names: list[str]) -> Path | None:
 
 def without_timings(names: Sequence[str]) -> list[str]:
     """The names without the seconds that stand beside results: a shell's *.json holds both."""
-    kept = [name for name in names if not name.endswith(".timing.json")]
+    from aha.evals.result import TIMING
+
+    kept = [name for name in names if not name.endswith(TIMING)]
     return kept or list(names)
 
 

@@ -150,9 +150,10 @@ def training_cells(config: ArmsConfig) -> dict[str, Any]:
         """The largest of all ranks."""
 
         def cell(arm: Training) -> str:
-            value = arm.measured.get(key, "")
-            most = max(value) if isinstance(value, list) else value
-            return "" if most == "" else f"{most / unit:.1f}"
+            value = arm.measured.get(key)
+            if value is None:
+                return ""
+            return f"{(max(value) if isinstance(value, list) else value) / unit:.1f}"
 
         return cell
 

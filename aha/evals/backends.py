@@ -142,7 +142,7 @@ class LocalBackend:
 
         drawn: list[Response] = []
         for samples, problems in _alike(places):
-            ids = {problem: self._encode(prompts[problem]) for problem in problems}
+            ids = {problem: encoded(self.prompter, prompts[problem]) for problem in problems}
             context = self.loaded_engine.model.config.max_positions
             fitting = [problem for problem in problems if len(ids[problem]) < context]
             groups = self.loaded_engine.generate(
@@ -159,10 +159,6 @@ class LocalBackend:
                 completions = zip(samples, found.get(problem, nothing), strict=True)
                 drawn += [response(prompts[problem], (problem, n), c) for n, c in completions]
         yield drawn
-
-    def _encode(self, prompt: Prompt) -> list[int]:
-        assert isinstance(prompt, str)
-        return self.prompter.tokenizer.encode(prompt, with_bos=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +258,11 @@ class VllmBackend:
     def sample(
         self, prompts: Prompts, places: Sequence[Place], tell: Tell = lambda line: None
     ) -> Iterator[list[Response]]:
-        tokenizer = self.prompter.tokenizer
-        ids = {p: tokenizer.encode(str(prompts[p[0]]), with_bos=True) for p in places}
-        fitting = [place for place in places if len(ids[place]) < self.context_tokens]
+        problems = dict.fromkeys(problem for problem, _ in places)
+        ids = {problem: encoded(self.prompter, prompts[problem]) for problem in problems}
+        fitting = [place for place in places if len(ids[place[0]]) < self.context_tokens]
         outputs = self.llm.generate(
-            [{"prompt_token_ids": ids[place]} for place in fitting],
+            [{"prompt_token_ids": ids[problem]} for problem, _ in fitting],
             [self._params(place) for place in fitting],
             use_tqdm=False,
         )
@@ -331,6 +327,12 @@ def open_backend(
         return VllmBackend.load(folder, template=template, params=params, seed=seed, dtype=chosen)
     chosen = dtype or "float32"
     return LocalBackend.load(folder, template=template, params=params, seed=seed, dtype=chosen)
+
+
+def encoded(prompter: "Prompter", prompt: Prompt) -> list[int]:
+    """The token ids of a prompt of ours."""
+    assert isinstance(prompt, str)
+    return prompter.tokenizer.encode(prompt, with_bos=True)
 
 
 def response(prompt: Prompt, place: Place, completion: Completion) -> Response:

@@ -32,7 +32,7 @@ def converse(planned: Plan, places: Sequence[Place], tell: Tell) -> Iterator[lis
     for batch in backend.sample(planned.prompts, places, tell):
         replies = {response.place: [response] for response in batch}
         while going := _asked_on(planned, replies):
-            prompts = {name: backend.conversation(said) for name, (_, said) in going.items()}
+            prompts = {name: backend.conversation(asked) for name, (_, asked) in going.items()}
             for later in backend.sample(prompts, [(name, 0) for name in prompts], tell):
                 for response in later:
                     replies[going[response.place[0]][0]].append(response)
@@ -63,11 +63,11 @@ def name_of(place: Place, turn: int) -> int:
 
 def merged(place: Place, said: Sequence[Response]) -> Response:
     """All turns of a conversation as one response."""
-    cut = [response.finish_reason for response in said if response.finish_reason == "length"]
+    is_cut = any(response.finish_reason == "length" for response in said)
     return Response(
         place=place,
         text=joined([response.text for response in said]),
-        finish_reason=cut[0] if cut else said[-1].finish_reason,
+        finish_reason="length" if is_cut else said[-1].finish_reason,
         length_tokens=sum(response.length_tokens for response in said),
     )
 

@@ -12,7 +12,7 @@ nothing says what they would earn at its length: then there is no figure.
 import math
 from collections.abc import Hashable, Sequence
 
-from aha.evals.metrics import Estimate
+from aha.evals.metrics import Estimate, sigmoid
 
 RIDGE = 1e-6
 """Penalty on both coefficients, so that Newton's steps are finite where every reply wins."""
@@ -75,11 +75,3 @@ def information(lengths: Sequence[float], merit: float, slope: float) -> tuple[f
     ab = math.fsum(w * x for w, x in zip(weights, lengths, strict=True))
     bb = math.fsum(w * x * x for w, x in zip(weights, lengths, strict=True)) + RIDGE
     return aa, ab, bb
-
-
-def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), without overflow."""
-    if x >= 0:
-        return 1.0 / (1.0 + math.exp(-x))
-    small = math.exp(x)
-    return small / (1.0 + small)

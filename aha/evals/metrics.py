@@ -211,6 +211,14 @@ def wilson_interval(
     return low, high
 
 
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow."""
+    if x >= 0:
+        return 1.0 / (1.0 + math.exp(-x))
+    small = math.exp(x)
+    return small / (1.0 + small)
+
+
 def _ways_by_tied(rivals: list[int], num_none: int, *, votes: int, places: int) -> list[int]:
     """Ways to fill `places` from rivals and None with no rival above `votes`, by rivals at `votes`.
 

@@ -18,7 +18,7 @@ from aha.evals.backends import Backend, EndpointBackend, open_backend
 from aha.evals.suites.suite import Suite, load_suite
 from aha.pipeline.endpoints import is_endpoint, parse_endpoint
 from aha.pipeline.files import read_json
-from aha.pipeline.run_dir import final_model, versions
+from aha.pipeline.run_dir import model_of_run, versions
 from aha.pipeline.sources import is_file, resolve_model
 from aha.tasks.task import Problem
 
@@ -170,8 +170,7 @@ def local_model(reference: str) -> tuple[Path, str | None]:
     reference: a model folder, a run directory, its name in runs/, or a named model.
     """
     for path in (Path(reference).expanduser(), RUNS / reference):
-        if is_file(path / "run.json"):
-            folder = final_model(path)
+        if (folder := model_of_run(path)) is not None:
             return folder, _trained_template(folder)
     return resolve_model(reference), None
 

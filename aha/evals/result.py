@@ -17,6 +17,7 @@ from aha.rewards.verdict import Verdict, VerdictKind
 
 FORMAT_VERSION = 1
 KIND = "evaluation"
+TIMING = ".timing.json"
 NOT_SCORED: tuple[VerdictKind, ...] = ("timeout", "error")
 
 
@@ -149,7 +150,7 @@ def load_result(path: Path) -> Result:
 
 def timing_path(path: Path) -> Path:
     """Where the seconds of a result are: NAME.timing.json beside NAME.json."""
-    return path.with_name(path.stem + ".timing.json")
+    return path.with_name(path.stem + TIMING)
 
 
 def journal_path(path: Path) -> Path:

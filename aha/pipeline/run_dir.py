@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from aha.errors import UserError
 from aha.pipeline.files import disk_full_named, read_json, write_json
+from aha.pipeline.sources import is_file
 from aha.pipeline.stage import Stage
 
 FORMAT_VERSION = 1
@@ -170,6 +171,15 @@ def final_model(path: Path) -> Path:
         hint = "wait for its training to end, or give the folder of a checkpoint"
         raise UserError(f"{path} holds no finished model yet", hint=hint)
     return models[-1].parent
+
+
+def model_of_run(path: str | Path) -> Path | None:
+    """The newest finished model of a run directory; None where it is none.
+
+    UserError for a run without a finished model.
+    """
+    folder = Path(path).expanduser()
+    return final_model(folder) if is_file(folder / "run.json") else None
 
 
 def next_run_path(root: Path, recipe: str) -> Path:

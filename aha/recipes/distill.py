@@ -8,7 +8,6 @@ The paper's comparison: distilled 72.6, RL on the same 32B student 47.0 (AIME 20
 teacher of the tiny preset is trained first: R1-Zero with the language reward.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -16,8 +15,8 @@ from pydantic import Field
 from aha.data.config import RejectionConfig
 from aha.evals.arms import ArmsConfig
 from aha.pipeline.machine import default_ranks
-from aha.pipeline.run_dir import final_model
-from aha.pipeline.sources import Source, is_file, model_source
+from aha.pipeline.run_dir import model_of_run
+from aha.pipeline.sources import Source, model_source
 from aha.pipeline.stage import Stage
 from aha.recipes import loops
 from aha.recipes.r1 import data_stage, rl_stage
@@ -107,9 +106,7 @@ def student_of(config: DistillConfig) -> Given:
 
 def folder_or_run(name: str) -> Source:
     """A model folder, or the last model of a run."""
-    path = Path(name).expanduser()
-    is_run = is_file(path / "run.json")
-    return model_source(str(final_model(path)) if is_run else name)
+    return model_source(str(model_of_run(name) or name))
 
 
 def resolve(config: DistillConfig) -> DistillConfig:

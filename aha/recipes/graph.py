@@ -243,8 +243,9 @@ def _reward_model(config: RewardModelConfig, data: Size) -> Size:
     updates = config.epochs * max(1, count // config.batch_rows)
     texts = config.epochs * count * (2 if is_pairwise else 1)
     name = "pairs" if is_pairwise else "labels"
+    words = (f"{counted(config.epochs, 'epoch')} of {count:,} {name}", f"{updates:,} updates")
     return Size(
-        words=(f"{counted(config.epochs, 'epoch')} of {count:,} {name}", f"{updates:,} updates"),
+        words=(f"{count:,} {name}, each read once",) if config.body == "frozen" else words,
         trained_tokens=texts * min(data.row_tokens, config.max_tokens),
     )
 

@@ -38,10 +38,9 @@ def resolve(config: SftRecipeConfig) -> SftRecipeConfig:
 def sentence(config: SftRecipeConfig) -> str:
     """The size of a run in one sentence."""
     sft, share = config.sft, counted(config.ranks or 1, "rank")
-    per_update = f"{sft.batch_samples:,} samples an update"
-    if sft.num_steps:
-        return f"{config.data}: {counted(sft.num_steps, 'update')}, {per_update}, on {share}."
-    return f"{config.data}: {counted(sft.epochs, 'epoch')}, {per_update}, on {share}."
+    by_epoch = counted(sft.epochs, "epoch")
+    length = counted(sft.num_steps, "update") if sft.num_steps else by_epoch
+    return f"{config.data}: {length}, {sft.batch_samples:,} samples an update, on {share}."
 
 
 RECIPE = Recipe(

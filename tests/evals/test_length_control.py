@@ -6,7 +6,8 @@ import random
 import pytest
 
 from aha.evals.figures import without_length
-from aha.evals.length_control import RIDGE, fit, length_controlled, sigmoid
+from aha.evals.length_control import RIDGE, fit, length_controlled
+from aha.evals.metrics import sigmoid
 
 
 def judged(merit, slope, *, num=4_000, longer=1.0, seed=0):

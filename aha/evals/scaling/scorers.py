@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aha.evals.length_control import sigmoid
+from aha.evals.metrics import sigmoid
 from aha.evals.scaling.sampler import Draft, Question, Sampler, stream_of
 
 

@@ -139,11 +139,10 @@ def turn_figures(problem: Problem, response: str, verdict: Verdict) -> Mapping[s
     """`rating`, and the mark of each turn: `rating_turn_2`."""
     if not verdict.is_scored:
         return {}
-    num_turns = 1 + len(later_questions(problem))
-    marks = [str(LOWEST)] * num_turns
+    marks = [LOWEST] * (1 + len(later_questions(problem)))
     if verdict.extracted is not None:
-        marks = verdict.extracted.split(MARKS_BETWEEN)
-    turns = {f"rating_turn_{number}": float(mark) for number, mark in enumerate(marks, 1)}
+        marks = [float(mark) for mark in verdict.extracted.split(MARKS_BETWEEN)]
+    turns = {f"rating_turn_{number}": mark for number, mark in enumerate(marks, 1)}
     return {**rating_figures(problem, response, verdict), **turns}
 
 
